@@ -1,0 +1,100 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
+//
+// Weir: the package. Four floors, imports only downward: leaves (no operating system), kernel (typed system calls,
+// the ring, the shared region), planes (worker, master and prober), executables. HygieneTests hold the order.
+
+import PackageDescription
+
+let swift: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+let c: [CSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableWarning("all"),
+    .enableWarning("extra"),
+    .define("_GNU_SOURCE"),
+]
+
+/// A C target in `CSources`.
+func cTarget(_ name: String, libraries: [String] = []) -> Target {
+    .target(name: name, path: "CSources/\(name)", cSettings: c, linkerSettings: libraries.map { .linkedLibrary($0) })
+}
+
+/// A Swift target in `Sources`.
+func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: swift)
+}
+
+/// A test target in `Tests`, mirroring the target it tests.
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+    .testTarget(
+        name: name, dependencies: dependencies, resources: resources, swiftSettings: swift)
+}
+
+let package = Package(
+    name: "weir",
+    products: [
+        .executable(name: "weir", targets: ["weir"]),
+        .executable(name: "weirctl", targets: ["weirctl"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+    ],
+    targets: [
+        // C: what Swift cannot say.
+        cTarget("CLinux"),
+        cTarget("CUring", libraries: ["uring"]),
+        cTarget("CShared"),
+        cTarget("CPCRE2", libraries: ["pcre2-8"]),
+
+        // Leaves: no operating system; bytes, time and chance are arguments.
+        library("Vocabulary"),
+        library("MQTTWire", ["Vocabulary"]),
+        library("Balancing", ["Vocabulary"]),
+        library("Patterns", ["CPCRE2", "Vocabulary"]),
+        library("Health", ["Vocabulary", "Patterns"]),
+        library("ProxyConfig", ["Vocabulary", "Patterns"]),
+        library("SessionCore", ["Vocabulary"]),
+
+        // Kernel: the only floor that knows Linux.
+        library("LinuxIO", ["CLinux", "Vocabulary"]),
+        library("EventLoop", ["CUring", "CLinux", "LinuxIO", "Vocabulary"]),
+        library("SharedState", ["CShared", "CLinux", "LinuxIO", "Vocabulary"]),
+        library("ControlLink", ["LinuxIO", "Vocabulary"]),
+
+        // Planes: none imports another.
+        library(
+            "DataPlane",
+            [
+                "Vocabulary", "MQTTWire", "Balancing", "Patterns", "ProxyConfig", "SessionCore", "LinuxIO", "EventLoop",
+                "SharedState", "ControlLink", "CLinux",
+            ]),
+        library(
+            "ControlPlane",
+            [
+                "Vocabulary", "Patterns", "Health", "ProxyConfig", "LinuxIO", "SharedState", "ControlLink", "CLinux",
+            ]),
+
+        // Executables.
+        .executableTarget(
+            name: "weir",
+            dependencies: ["ControlPlane", "DataPlane", "ProxyConfig", "LinuxIO", "SharedState", "Vocabulary"],
+            swiftSettings: swift),
+        .executableTarget(
+            name: "weirctl",
+            dependencies: [
+                "MQTTWire", "ProxyConfig", "LinuxIO", "SharedState", "Vocabulary",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: swift),
+
+        // Tests, each mirroring its target.
+        tests("MQTTWireTests", ["MQTTWire"]),
+        tests("BalancingTests", ["Balancing"], resources: [.copy("Fixtures")]),
+    ]
+)

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A `map` block: a variable whose value follows from a string. Exact names first, then the longest prefix mask
+// (`*.example`), the longest suffix mask (`example.*`), expressions in order, the default. Exact names ignore case.
+
+import Patterns
+
+package struct MapTable: Sendable {
+    package struct Expression: Sendable {
+        package var pattern: Pattern
+        package var value: Template
+        package init(pattern: Pattern, value: Template) {
+            self.pattern = pattern
+            self.value = value
+        }
+    }
+    /// Without `$`.
+    package var variable: String
+    package var source: Template
+    package var isVolatile = false
+    /// Keys in lower case.
+    package var exact: [[UInt8]: Template] = [:]
+    /// `hostnames`: `*.example.com` as `.example.com`, in lower case.
+    package var prefixMasks: [[UInt8]: Template] = [:]
+    /// `hostnames`: `mail.*` as `mail.`, in lower case.
+    package var suffixMasks: [[UInt8]: Template] = [:]
+    package var expressions: [Expression] = []
+    /// An empty template where the block has no `default`.
+    package var defaultValue = Template(parts: [])
+
+    package init(variable: String, source: Template) {
+        self.variable = variable
+        self.source = source
+    }
+}
