@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What master and child say to each other: small fixed messages over a SOCK_SEQPACKET pair, with a descriptor beside
+// some of them (SCM_RIGHTS). One message is one packet, so there is no framing to get wrong.
+//
+// First start, respawn and reload are the same talk:
+//
+//   master                                            child (worker or prober)
+//   prepare(generation)      + bundle memfd    →
+//   log(generation, index)   + descriptor      →      for each of Configuration.logDestinations that has a descriptor
+//   listener(generation, index) + descriptor   →      workers only, and only listeners that this child has not got yet
+//   build(generation)                          →      builds in slices between its turns
+//                                              ←      ready(generation)   or   refused(generation, text)
+//   commit(generation)                         →      swaps, accepts at new listeners, lets go of removed ones
+//                                              ←      committed(generation)
+//   abort(generation)                          →      instead of commit: forget the prepared generation
+//
+// Otherwise:
+//   reopen(generation, index) + descriptor     →      USR1: the log's new descriptor, for the committed generation
+//   quit                                       →      graceful: take what is queued at the listeners, close them, let
+//                                                     sessions end (worker_shutdown_timeout), then exit 0
+//                                              ←      listenersClosed
+//   stop                                       →      fast: close everything, flush logs, exit 0
+//
+// A child whose link reaches its end has lost its master: it logs an alert and does what `stop` says.
+
+package struct LinkMessage: Sendable, Equatable {
+    package enum Kind: UInt8, Sendable {
+        case prepare = 1
+        case log
+        case listener
+        case build
+        case commit
+        case abort
+        case reopen
+        case quit
+        case stop
+        case ready = 32
+        case refused
+        case committed
+        case listenersClosed
+    }
+    package static let textBytesMax = 480
+
+    package var kind: Kind
+    package var generation: UInt32
+    /// Index into the generation's `logDestinations` or `listeners`; 0 where the kind has none.
+    package var index: UInt32
+    /// Only `refused` carries text; cut at `textBytesMax` bytes.
+    package var text: String
+
+    package init(_ kind: Kind, generation: UInt32 = 0, index: UInt32 = 0, text: String = "") {
+        self.kind = kind
+        self.generation = generation
+        self.index = index
+        self.text = text
+    }
+}
