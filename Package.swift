@@ -96,5 +96,6 @@ let package = Package(
         // Tests, each mirroring its target.
         tests("MQTTWireTests", ["MQTTWire"]),
         tests("BalancingTests", ["Balancing"], resources: [.copy("Fixtures")]),
+        tests("PatternsTests", ["Patterns"]),
     ]
 )
