@@ -3,7 +3,7 @@
 // Why a session ended. Log, metrics, API and tests use these words and no others; `$status` follows nginx's numbers.
 
 /// Whose doing the end of a session was, and what happened. One for each session.
-package enum CloseReason: UInt8, Sendable, CaseIterable {
+package enum CloseReason: UInt8, Sendable, CaseIterable, BitwiseCopyable {
     /// The client closed its connection, or `proxy_half_close` saw both sides closed.
     case clientClosed
     /// The client's connection broke (reset, unreachable).

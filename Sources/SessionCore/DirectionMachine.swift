@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One direction of a session, from the side that bytes come from (source) to the side they go to (target): what may be
+// in flight, what is pending, and when to change between copying and splicing. Pure: events in, one action out.
+//
+//              start                     received                        sent all
+//     idle ───────────▶ receiving ──────────────────▶ sending ───────────────────────▶ receiving
+//                        │   ▲                          │ sent a part, or would block
+//                 noBuffer   │ resume                   ▼
+//                        ▼   │                        draining ── sent all ──▶ receiving
+//                       held ┘  (no buffer, or the rate's pause)
+//
+//     receiving ── a burst ──▶ awaitingSource ◀──▶ awaitingTarget ── calm, pipe empty ──▶ receiving
+//     any ── source's end, nothing pending ──▶ ended
+//
+// Invariant 1: at most one operation of a direction is in the kernel. Invariant 2: once `isSourceEnded`, `pendingBytes`
+// only falls. Invariant 3: in `receiving`, `held` and `ended` nothing is pending.
+
+/// What the worker does next for a direction.
+package enum DirectionAction: Sendable, Equatable {
+    /// Queue a receive; `expectsData`: the socket has said that it holds more.
+    case receive(expectsData: Bool)
+    /// Send what is pending out of the pool's buffer, without waiting.
+    case send
+    /// The target has no room: move what is pending into memory of the session's own, give the pool's buffer back,
+    /// send with waiting.
+    case drain
+    /// Send the rest of what the session's own memory holds, with waiting.
+    case drainRest
+    /// Everything that the source sent has been given to the target: pass the end on.
+    case finish
+    /// Change to splicing: take a pipe, then `spliceBegan` or `spliceRefused`.
+    case beginSplice
+    /// Wait for the source to be readable, then pump.
+    case awaitSource
+    /// Wait for the target to be writable, then pump.
+    case awaitTarget
+    /// Give the pipe back, then do what `spliceEnded` answers.
+    case endSplice
+}
+
+package struct DirectionMachine: Sendable, BitwiseCopyable {
+    package enum State: UInt8, Sendable, BitwiseCopyable {
+        case idle, receiving, held, sending, draining, awaitingSource, awaitingTarget, ended
+    }
+
+    /// A direction splices once it has moved this much without a pause. Small messages never get here.
+    package static let burstBytesMin = 256 * 1024
+    /// A wake of a splicing direction that moves less than this is calm …
+    package static let calmBytesMax = 8 * 1024
+    /// … and after so many calm wakes in a row it copies again.
+    package static let calmWakesMax: UInt8 = 16
+
+    package private(set) var state = State.idle
+    /// The source has said goodbye.
+    package private(set) var isSourceEnded = false
+    /// Splicing is refused for this session: no pipe was to be had, or a rate is set.
+    package var isSpliceAllowed = true
+    private var calmWakes: UInt8 = 0
+    /// Received and not yet sent.
+    package private(set) var pendingBytes: UInt32 = 0
+    /// Where in its buffer the pending bytes start.
+    package private(set) var pendingOffset: UInt32 = 0
+    /// Moved since the direction last paused, counted up to `burstBytesMin`.
+    private var burstBytes: UInt32 = 0
+
+    package init() {}
+
+    package var isSplicing: Bool { state == .awaitingSource || state == .awaitingTarget }
+
+    /// Forwarding begins; `pending` bytes (the CONNECT that was read before) already stand in the session's memory.
+    package mutating func start(pending: Int) -> DirectionAction {
+        precondition(state == .idle)
+        if pending > 0 {
+            state = .draining
+            pendingBytes = UInt32(pending)
+            return .drainRest
+        }
+        state = .receiving
+        return .receive(expectsData: false)
+    }
+
+    /// `count` > 0 bytes came into a buffer of the pool.
+    package mutating func received(_ count: Int, hasMoreData: Bool) -> DirectionAction {
+        precondition(state == .receiving && count > 0 && pendingBytes == 0)
+        state = .sending
+        pendingBytes = UInt32(count)
+        pendingOffset = 0
+        let isPause = !hasMoreData && count < DirectionMachine.calmBytesMax
+        burstBytes = isPause ? 0 : min(burstBytes + UInt32(count), UInt32(DirectionMachine.burstBytesMin))
+        return .send
+    }
+
+    /// The source said goodbye.
+    package mutating func sourceEnded() -> DirectionAction {
+        precondition(state == .receiving)
+        isSourceEnded = true
+        state = .ended
+        return .finish
+    }
+
+    /// The pool had no buffer, or the rate allows nothing now; the worker calls `resumed` later.
+    package mutating func held() {
+        precondition(state == .receiving)
+        state = .held
+    }
+
+    package mutating func resumed() -> DirectionAction {
+        precondition(state == .held)
+        state = .receiving
+        return .receive(expectsData: true)
+    }
+
+    /// A send without or with waiting took `count` bytes; 0 says that it would have had to wait.
+    package mutating func sent(_ count: Int) -> DirectionAction {
+        precondition(state == .sending || state == .draining)
+        precondition(count >= 0 && count <= Int(pendingBytes))
+        pendingBytes -= UInt32(count)
+        pendingOffset += UInt32(count)
+        if pendingBytes > 0 {
+            if state == .draining { return .drainRest }
+            state = .draining
+            return .drain
+        }
+        state = .receiving
+        pendingOffset = 0
+        if burstBytes >= DirectionMachine.burstBytesMin && isSpliceAllowed { return .beginSplice }
+        return .receive(expectsData: burstBytes > 0)
+    }
+
+    /// The pending bytes now start at the head of the session's own memory.
+    package mutating func movedToOwnMemory() {
+        precondition(state == .draining)
+        pendingOffset = 0
+    }
+
+    package mutating func spliceBegan() -> DirectionAction {
+        precondition(state == .receiving)
+        state = .awaitingSource
+        calmWakes = 0
+        return .awaitSource
+    }
+
+    package mutating func spliceRefused() -> DirectionAction {
+        precondition(state == .receiving)
+        burstBytes = 0
+        return .receive(expectsData: true)
+    }
+
+    /// One pump moved `received` bytes into the pipe and `sent` out of it. A pump that stopped at its budget waits like
+    /// any other: its side is ready at once, and other sessions have their turn before.
+    package mutating func pumped(received: Int, sent: Int, isEnd: Bool) -> DirectionAction {
+        precondition(isSplicing)
+        pendingBytes = UInt32(Int(pendingBytes) + received - sent)
+        if isEnd { isSourceEnded = true }
+        if pendingBytes > 0 {
+            state = .awaitingTarget
+            return .awaitTarget
+        }
+        state = .awaitingSource
+        if isSourceEnded {
+            state = .ended
+            return .finish
+        }
+        calmWakes = received < DirectionMachine.calmBytesMax ? calmWakes + 1 : 0
+        if calmWakes >= DirectionMachine.calmWakesMax { return .endSplice }
+        return .awaitSource
+    }
+
+    /// The pipe is given back; copying goes on.
+    package mutating func spliceEnded() -> DirectionAction {
+        precondition(state == .awaitingSource && pendingBytes == 0)
+        state = .receiving
+        burstBytes = 0
+        return .receive(expectsData: false)
+    }
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The phases of a session and what of it is in the kernel. Pure; the worker asks and obeys.
+//
+//     free ──begin──▶ prereading ──route──▶ routing ──connect──▶ connecting ──forward──▶ forwarding
+//                         │                  │  ▲                    │                       │
+//                         │           respond│  └───────retry────────┘                       │
+//                         │                  ▼                                               │
+//                         │              responding                                          │
+//                         └───────close──────┴───────────────close───────────────────────────┘
+//                                                        ▼
+//                                                     closing ──release (nothing in the kernel)──▶ free
+//
+// Invariant 1: a session is released only when `inFlight` is empty. Invariant 2: closing happens once.
+
+import Vocabulary
+
+/// Operations of one session that are in the kernel, at most one of each kind.
+package struct OperationSet: OptionSet, Sendable, BitwiseCopyable {
+    package let rawValue: UInt8
+    package init(rawValue: UInt8) { self.rawValue = rawValue }
+    package static let connect = OperationSet(rawValue: 1)
+    /// Receive from the client, or wait for it to be readable.
+    package static let receiveClient = OperationSet(rawValue: 2)
+    package static let receiveBroker = OperationSet(rawValue: 4)
+    /// Send to the client, or wait for it to be writable.
+    package static let sendClient = OperationSet(rawValue: 8)
+    package static let sendBroker = OperationSet(rawValue: 16)
+}
+
+package struct SessionMachine: Sendable, BitwiseCopyable {
+    package enum State: UInt8, Sendable, BitwiseCopyable {
+        case free, prereading, routing, connecting, forwarding, responding, closing
+    }
+
+    package private(set) var state = State.free
+    package private(set) var inFlight: OperationSet = []
+    package private(set) var closeReason: CloseReason = .internalError
+
+    package init() {}
+
+    package mutating func begin(prereads: Bool) {
+        precondition(state == .free && inFlight.isEmpty)
+        state = prereads ? .prereading : .routing
+    }
+
+    package mutating func route() {
+        precondition(state == .prereading)
+        state = .routing
+    }
+
+    package mutating func connect() {
+        precondition(state == .routing)
+        state = .connecting
+    }
+
+    /// The connect failed and another server may be tried.
+    package mutating func retry() {
+        precondition(state == .connecting)
+        state = .routing
+    }
+
+    package mutating func forward() {
+        precondition(state == .connecting)
+        state = .forwarding
+    }
+
+    package mutating func respond() {
+        precondition(state == .routing)
+        state = .responding
+    }
+
+    /// False when the session is closing already: the first reason stands.
+    package mutating func close(_ reason: CloseReason) -> Bool {
+        precondition(state != .free)
+        guard state != .closing else { return false }
+        state = .closing
+        closeReason = reason
+        return true
+    }
+
+    package mutating func started(_ operation: OperationSet) {
+        precondition(inFlight.isDisjoint(with: operation))
+        inFlight.formUnion(operation)
+    }
+
+    package mutating func finished(_ operation: OperationSet) {
+        precondition(inFlight.isSuperset(of: operation))
+        inFlight.subtract(operation)
+    }
+
+    package var isReleasable: Bool { state == .closing && inFlight.isEmpty }
+
+    package mutating func release() {
+        precondition(isReleasable)
+        state = .free
+    }
+}
