@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One session's record: a plain value in a table, so that an idle session is a few hundred bytes and nothing else.
+// SessionMachine and DirectionMachine say what may happen to it; the worker's phases do it.
+
+import EventLoop
+import ProxyConfig
+import SessionCore
+import SharedState
+import Vocabulary
+
+/// The two ends of a session, as the phases name them.
+enum Side: UInt8, BitwiseCopyable { case client, broker }
+
+/// The two directions: `upload` from client to broker, `download` back.
+enum Way: UInt8, BitwiseCopyable { case upload, download }
+
+/// One direction's working state.
+struct DirectionState: BitwiseCopyable {
+    var machine = DirectionMachine()
+    /// Holds the pending bytes while they are sent out of the pool, only within a turn or two.
+    var buffer: BufferID? = nil
+    /// Holds the pending bytes while the target has no room.
+    var own = OwnMemory()
+    var pipe: PipeDescriptors? = nil
+    /// Bytes a second; 0 is no limit.
+    var rate: UInt64 = 0
+    /// A rate's pause ends then; 0 is none.
+    var resumeAt: UInt64 = 0
+    /// Received from the source, and sent to the target.
+    var received: UInt64 = 0
+    var sent: UInt64 = 0
+}
+
+struct Session: BitwiseCopyable {
+    var machine = SessionMachine()
+    /// Tells this life of the slot from all former ones.
+    var generation: UInt32 = 0
+    var client: Int32 = -1
+    var broker: Int32 = -1
+    /// Index into the worker's settings table.
+    var settings: UInt32 = 0
+
+    var upload = DirectionState()
+    var download = DirectionState()
+
+    /// nginx's `$connection`.
+    var number: UInt64 = 0
+    /// Nil for a client at a unix socket.
+    var clientEndpoint: IPEndpoint? = nil
+    var startedAt: UInt64 = 0
+    var lastActivityAt: UInt64 = 0
+    /// Preread, connect and return end at this; forwarding sessions end at `lastActivityAt` plus their idle timeout.
+    var phaseDeadline: UInt64 = 0
+
+    /// The first try's start, for `proxy_next_upstream_timeout`.
+    var firstTryAt: UInt64 = 0
+    var connectStartedAt: UInt64 = 0
+    /// Milliseconds from `connectStartedAt`; nil until it is so.
+    var connectTime: UInt32? = nil
+    var firstByteTime: UInt32? = nil
+    var peer: PeerSlot? = nil
+    var brokerEndpoint: IPEndpoint? = nil
+    /// Index into the group's peers of the current generation; only used while a server is being chosen.
+    var peerIndex: UInt16 = 0
+    var tries: UInt16 = 0
+
+    /// What the CONNECT said.
+    var connect: ConnectFacts? = nil
+    /// CONNECT as it came, kept until it is sent; then cut down to what `clientID`, `userName` and `assigned` name.
+    var preread = OwnMemory()
+    var clientID = ByteRange()
+    var userName = ByteRange()
+    /// What `set` wrote: a count and lengths, then the values.
+    var assigned = OwnMemory()
+    /// Addresses and times of tries that failed, in text, for the variables that list all tries.
+    var failedTries = OwnMemory()
+
+    init() {}
+}
+
+/// The numbers of a CONNECT.
+struct ConnectFacts: BitwiseCopyable {
+    var version: UInt8
+    var keepAliveSeconds: UInt16
+    var isCleanStart: Bool
+}
