@@ -97,5 +97,6 @@ let package = Package(
         tests("MQTTWireTests", ["MQTTWire"]),
         tests("BalancingTests", ["Balancing"], resources: [.copy("Fixtures")]),
         tests("PatternsTests", ["Patterns"]),
+        tests("HealthTests", ["Health", "Patterns"]),
     ]
 )

@@ -9,7 +9,7 @@
 // `Pattern` hands bytes over as code units.
 _Static_assert(sizeof(PCRE2_UCHAR) == 1, "a code unit is one byte");
 
-// `PCRE2_UNSET` is a cast, which Swift does not import: it compares with `Int(bitPattern:) == -1`.
+// `PCRE2_UNSET` is a cast, which Swift does not import; `PatternMatcher` reads an unset offset as -1.
 _Static_assert(PCRE2_UNSET == SIZE_MAX, "an unset offset is all ones");
 
 // An empty subject may come with a null address (10.40), and match data keeps its heap over calls (10.41).

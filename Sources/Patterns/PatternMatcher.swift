@@ -105,7 +105,7 @@ package enum PatternOutcome: Sendable, Equatable {
         }
         let start = unsafe offsets[2 * group]
         let end = unsafe offsets[2 * group + 1]
-        // Unset is all ones, -1 here. `\K` can put a start behind its end.
+        // Unset is PCRE2_UNSET, all ones: -1 here. `\K` can put a start behind its end.
         guard start >= 0, end >= start else { return nil }
         return start..<end
     }
