@@ -31,7 +31,8 @@ struct AnswerMatcherTests {
     static let cases = [
         Case(name: "accepted", expectation: .literal(accepted), answer: accepted, fault: nil),
         Case(
-            name: "accepted behind other bytes", expectation: .literal(accepted), answer: [0x20, 0x20, 0x02] + accepted,
+            name: "accepted behind other bytes", expectation: .literal(accepted),
+            answer: [0x20, 0x20, 0x02] + accepted,
             fault: nil),
         Case(
             name: "code 5, closed", expectation: .literal(accepted), answer: [0x20, 2, 0, 5],
@@ -59,7 +60,8 @@ struct AnswerMatcherTests {
             fault: "unexpected answer 20 83 01 00 9c 26 26 26 26 26 26 26 26 26 26 26 ... "
                 + "(CONNACK reason code 0x9c, use another server), 133 bytes, then closed"),
         Case(
-            name: "a length without end", expectation: .literal(accepted), answer: [0x20, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF],
+            name: "a length without end", expectation: .literal(accepted),
+            answer: [0x20, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF],
             fault: "unexpected answer 20 ff ff ff ff ff, then closed"),
         Case(
             name: "half a CONNACK", expectation: .literal(accepted), answer: [0x20, 2, 0],
