@@ -98,5 +98,6 @@ let package = Package(
         tests("BalancingTests", ["Balancing"], resources: [.copy("Fixtures")]),
         tests("PatternsTests", ["Patterns"]),
         tests("HealthTests", ["Health", "Patterns"]),
+        tests("ControlPlaneTests", ["ControlPlane", "Vocabulary"]),
     ]
 )
