@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Memory that processes hand each other: sealed files that never change (bundles) and shared mappings.
+
+import CLinux
+import Glibc
+
+package enum Memory {
+    /// A memory file with these bytes that nobody can change any more.
+    package static func makeSealed(name: String, _ bytes: [UInt8]) throws(Errno) -> Descriptor {
+        let file = Descriptor(try result { unsafe cl_memory_file(name) })
+        try Files.writeAll(file.number, bytes)
+        try result { cl_seal_all(file.number) }
+        return file
+    }
+
+    /// The bytes of a sealed file, from its start whatever its offset is: the offset is shared with every other
+    /// holder. A file that is not sealed is `invalid`, since its sender could change it while we read.
+    package static func readSealed(_ number: Int32, bytesMax: Int) throws(Errno) -> [UInt8] {
+        guard cl_is_sealed(number) else { throw Errno.invalid }
+        var status = stat()
+        _ = try answer { unsafe fstat(number, &status) }
+        let size = Int(status.st_size)
+        guard size <= bytesMax else { throw Errno.fileTooLarge }
+        var bytes = [UInt8](repeating: 0, count: size)
+        var count = 0
+        while count < size {
+            let moved = try answer {
+                unsafe bytes.withUnsafeMutableBytes { buffer in
+                    unsafe pread(number, buffer.baseAddress! + count, size - count, count)
+                }
+            }
+            guard moved > 0 else { throw Errno.inputOutput }
+            count += moved
+        }
+        return bytes
+    }
+
+    /// A memory file of zeroes whose size is fixed, for a shared mapping that cannot fault.
+    package static func makeShared(name: String, byteCount: Int) throws(Errno) -> Descriptor {
+        let file = Descriptor(try result { unsafe cl_memory_file(name) })
+        _ = try answer { ftruncate(file.number, byteCount) }
+        try result { cl_seal_size(file.number) }
+        return file
+    }
+
+    /// The size of an open file.
+    package static func byteCount(of number: Int32) throws(Errno) -> Int {
+        var status = stat()
+        _ = try answer { unsafe fstat(number, &status) }
+        return Int(status.st_size)
+    }
+
+    /// Maps the first `byteCount` bytes, shared. The mapping stays until `unmap` or the end of the process.
+    package static func map(_ number: Int32, byteCount: Int, isWritable: Bool) throws(Errno) -> UnsafeMutableRawPointer
+    {
+        var base: UnsafeMutableRawPointer?
+        try result { unsafe cl_map(number, UInt64(byteCount), isWritable, &base) }
+        return unsafe base!
+    }
+
+    package static func unmap(_ base: UnsafeMutableRawPointer, byteCount: Int) {
+        let status = unsafe munmap(base, byteCount)
+        precondition(status == 0, "munmap of what was not mapped")
+    }
+}
