@@ -3,6 +3,7 @@
 // Time: what has passed (monotonic), what the calendar says (wall), and the calendar's parts for log stamps.
 
 import Glibc
+import Vocabulary
 
 package func monotonicNanoseconds() -> UInt64 { nanoseconds(of: CLOCK_MONOTONIC) }
 
@@ -28,33 +29,17 @@ package func sleep(milliseconds: UInt64) {
     while unsafe nanosleep(&left, &rest) == -1, errno == EINTR { left = rest }
 }
 
-/// A moment in the local calendar.
-package struct LocalTime: Sendable, Equatable, BitwiseCopyable {
-    package var year: Int
-    /// 1 … 12.
-    package var month: Int
-    /// 1 … 31.
-    package var day: Int
-    package var hour: Int
-    package var minute: Int
-    package var second: Int
-    package var millisecond: Int
-    /// East of Greenwich is positive: +120 for `+0200`.
-    package var offsetMinutes: Int
-
-    /// Reads the zone (TZ, /etc/localtime) at the first call of a process only; localtime_r(3) need not look again.
-    package init(wallMilliseconds: UInt64) {
-        var seconds = time_t(wallMilliseconds / 1000)
+extension LocalTime {
+    /// The calendar of this host for a moment of the wall clock. The zone (TZ, /etc/localtime) is read at the first
+    /// call of a process only; localtime_r(3) need not look again.
+    package init(secondsSince1970: Int64) {
+        var seconds = time_t(secondsSince1970)
         var parts = unsafe tm()
         unsafe localtime_r(&seconds, &parts)
-        year = unsafe Int(parts.tm_year) + 1900
-        month = unsafe Int(parts.tm_mon) + 1
-        day = unsafe Int(parts.tm_mday)
-        hour = unsafe Int(parts.tm_hour)
-        minute = unsafe Int(parts.tm_min)
-        second = unsafe Int(parts.tm_sec)
-        millisecond = Int(wallMilliseconds % 1000)
-        offsetMinutes = unsafe parts.tm_gmtoff / 60
+        unsafe self.init(
+            year: Int(parts.tm_year) + 1900, month: Int(parts.tm_mon) + 1, day: Int(parts.tm_mday),
+            hour: Int(parts.tm_hour), minute: Int(parts.tm_min), second: Int(parts.tm_sec),
+            offsetMinutes: parts.tm_gmtoff / 60)
     }
 
     /// Reads the zone; called once at start, before rights and root are given up.

@@ -33,6 +33,24 @@ package enum Files {
         Descriptor(try result { unsafe cl_open(path, O_WRONLY | O_APPEND | O_CREAT, mode) })
     }
 
+    /// Opened for reading and writing, made if need be, its content left alone: a pid file.
+    package static func openKeeping(_ path: String, mode: UInt32 = 0o644) throws(Errno) -> Descriptor {
+        Descriptor(try result { unsafe cl_open(path, O_RDWR | O_CREAT, mode) })
+    }
+
+    /// Takes the file's lock, which lasts as long as any copy of the descriptor (flock(2)); false when another process
+    /// has it.
+    package static func lock(_ number: Int32) throws(Errno) -> Bool {
+        do throws(Errno) {
+            _ = try answer { flock(number, LOCK_EX | LOCK_NB) }
+            return true
+        } catch Errno.wouldBlock {
+            return false
+        }
+    }
+
+    package static func truncate(_ number: Int32) throws(Errno) { _ = try answer { ftruncate(number, 0) } }
+
     package static func openRead(_ path: String) throws(Errno) -> Descriptor {
         Descriptor(try result { unsafe cl_open(path, O_RDONLY, 0) })
     }

@@ -45,7 +45,8 @@ package enum Processes {
         let environmentTexts = unsafe environment.map { unsafe strdup($0) } + [nil]
         unsafe execve(path, argumentTexts, environmentTexts)
         let error = Errno(rawValue: errno)
-        for unsafetext in unsafe argumentTexts + environmentTexts { unsafe free(text) }
+        for index in unsafe argumentTexts.indices { unsafe free(argumentTexts[index]) }
+        for index in unsafe environmentTexts.indices { unsafe free(environmentTexts[index]) }
         return error
     }
 
@@ -123,5 +124,23 @@ package enum Processes {
     package static func environmentValue(_ name: String) -> String? {
         guard let value = unsafe getenv(name) else { return nil }
         return unsafe String(cString: value)
+    }
+
+    /// Replaces the environment by `NAME=value` entries.
+    package static func setEnvironment(_ entries: [String]) {
+        clearenv()
+        for entry in entries {
+            guard let sign = entry.firstIndex(of: "=") else { continue }
+            unsafe setenv(String(entry[..<sign]), String(entry[entry.index(after: sign)...]), 1)
+        }
+    }
+
+    /// uname(2): `Linux 6.1.0`.
+    package static var systemName: String {
+        var name = utsname()
+        guard unsafe uname(&name) == 0 else { return "Linux" }
+        let system = unsafe withUnsafeBytes(of: name.sysname) { unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        let release = unsafe withUnsafeBytes(of: name.release) { unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        return "\(system) \(release)"
     }
 }

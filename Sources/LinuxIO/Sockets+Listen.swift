@@ -46,7 +46,7 @@ extension Sockets {
         return owner
     }
 
-    /// Changes the backlog of a socket that listens already.
+    /// listen(2): a bound socket begins to listen, one that listens gets another backlog.
     package static func setBacklog(_ number: Int32, _ backlog: Int) throws(Errno) {
         _ = try answer { Glibc.listen(number, Int32(clamping: backlog)) }
     }
@@ -76,7 +76,9 @@ extension Sockets {
         }
     }
 
-    private static func open(at endpoint: Endpoint, _ options: ListenOptions) throws(CallFault) -> Descriptor {
+    /// A bound socket that does not listen yet: `setBacklog` makes it listen, and only then does it join its reuseport
+    /// group.
+    package static func open(at endpoint: Endpoint, _ options: ListenOptions) throws(CallFault) -> Descriptor {
         let isIP = if case .ip = endpoint { true } else { false }
         let address: SocketAddress
         do throws(Errno) { address = try SocketAddress(endpoint) } catch {
