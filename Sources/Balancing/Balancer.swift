@@ -16,8 +16,8 @@ package enum BalancingMethod: Sendable {
 package enum Balancer {
     /// The index of the peer to try next, nil when nobody is eligible (502). `peers` is the whole group in configured
     /// order, backups included; current weights, effective weights and `checked` are changed in it. `tries` belongs to
-    /// the client and begins empty. `key` is used by the hash methods only. Who asks again after a failure tries at most
-    /// as many times as there are peers.
+    /// the client and begins empty. `key` is used by the hash methods only. Who asks again after a failure tries at
+    /// most as many times as there are peers.
     package static func choose(
         _ method: BalancingMethod, key: Span<UInt8>, peers: inout MutableSpan<PeerState>, tries: inout ClientTries,
         now: Int64, random: inout RandomDraws

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `hash KEY consistent`: the ring's point at or behind the key's hash names the server; when it is not eligible the next
-// points are asked. A server's end moves only its own clients.
+// `hash KEY consistent`: the ring's point at or behind the key's hash names the server; when it is not eligible the
+// next points are asked. A server's end moves only its own clients.
 
 enum ConsistentHashChoice {
     static func choose(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Passive health: `max_fails` failures keep a server out for `fail_timeout`, then one session probes it while the others
-// keep out, and a success lets all of them back. Time is whole seconds of one clock, given by the caller.
+// Passive health: `max_fails` failures keep a server out for `fail_timeout`, then one session probes it while the
+// others keep out, and a success lets all of them back. Time is whole seconds of one clock, given by the caller.
 //
 //   up ── noteFailure × max_fails ──► window ── fail_timeout passes ──► probe (noteChosen) ── noteSuccess ──► up
 //                                        ▲                                │

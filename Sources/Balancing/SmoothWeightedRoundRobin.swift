@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Smooth weighted round robin, nginx's: every candidate gains its effective weight, the highest wins and pays what all
-// gained. Weights 5, 1, 1 give a a b a c a a. All other policies end here when they find nobody, and settle ties with it.
+// gained. Weights 5, 1, 1 give a a b a c a a. All other policies end here when they find nobody, and settle ties
+// with it.
 
 enum SmoothWeightedRoundRobin {
     /// Primaries first, then backups; nil when nobody is eligible.

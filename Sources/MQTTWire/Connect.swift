@@ -19,7 +19,8 @@ package struct FieldRange: Sendable, Equatable, BitwiseCopyable {
 
 package struct Connect: Sendable, Equatable, BitwiseCopyable {
     package var version: MQTTVersion
-    /// True exactly when the level carries the bridge bit (level | 0x80), with which a Mosquitto bridge announces itself.
+    /// True exactly when the level carries the bridge bit (level | 0x80), with which a Mosquitto bridge announces
+    /// itself.
     package var isBridge: Bool
     /// Clean session before MQTT 5.
     package var isCleanStart: Bool

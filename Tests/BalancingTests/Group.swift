@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A group as the tests use it: peers, the clock, chance, and clients that choose. A class, since `#expect` takes no call
-// that changes a value.
+// A group as the tests use it: peers, the clock, chance, and clients that choose. A class, since `#expect` takes no
+// call that changes a value.
 
 import Balancing
 
