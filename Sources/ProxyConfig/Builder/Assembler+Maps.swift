@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Linking of `map`: keys sorted into exact names, masks and expressions, values compiled.
+
+import Patterns
+
+extension Assembler {
+    /// A slice's work. Compiling an expression costs some tens of microseconds, a name less than one.
+    private static let sliceWork = 256
+    private static let expressionWork = 32
+
+    mutating func linkMap() {
+        let draft = mapDrafts[cursor.draft]
+        if cursor.part == 0 {
+            var map = MapTable(
+                variable: String(decoding: draft.variable.bytes, as: UTF8.self), source: template(draft.source))
+            map.isVolatile = draft.isVolatile
+            if let value = draft.defaultValue { map.defaultValue = template(value) }
+            configuration.maps.append(map)
+        }
+        var work = 0
+        while cursor.part < draft.entries.count, work < Assembler.sliceWork {
+            let entry = draft.entries[cursor.part]
+            cursor.part += 1
+            if entry.key.bytes.first == UInt8(ascii: "~") {
+                work += Assembler.expressionWork
+                linkExpression(entry)
+            } else {
+                work += 1
+                linkName(entry, isHostnames: draft.isHostnames)
+            }
+        }
+        if cursor.part >= draft.entries.count { nextDraft() }
+    }
+
+    private mutating func linkExpression(_ entry: MapDraft.Entry) {
+        let ignoresCase = entry.key.hasPrefix("~*")
+        guard let pattern = pattern(entry.key.dropFirst(ignoresCase ? 2 : 1), ignoresCase: ignoresCase) else { return }
+        let captures = CaptureScope(count: pattern.captureCount, names: pattern.captureNames)
+        let value = template(entry.value, captures: captures)
+        configuration.maps[cursor.draft].expressions.append(MapTable.Expression(pattern: pattern, value: value))
+    }
+
+    private mutating func linkName(_ entry: MapDraft.Entry, isHostnames: Bool) {
+        var key = entry.key.bytes.lowercasedASCII
+        // `\default`, `\~x`: the key without its special meaning.
+        if key.first == UInt8(ascii: "\\") { key.removeFirst() }
+        let value = template(entry.value)
+        let map = cursor.draft
+        var isTaken = false
+        if !isHostnames || !key.contains(UInt8(ascii: "*")) && key.first != UInt8(ascii: ".") {
+            isTaken = configuration.maps[map].exact.updateValue(value, forKey: key) != nil
+        } else if let mask = HostMask(key) {
+            switch mask {
+            case .prefix(let tail, let takesItself):
+                isTaken = configuration.maps[map].prefixMasks.updateValue(value, forKey: tail) != nil
+                if takesItself {
+                    let itself = Array(tail.dropFirst())
+                    isTaken = configuration.maps[map].exact.updateValue(value, forKey: itself) != nil || isTaken
+                }
+            case .suffix(let head):
+                isTaken = configuration.maps[map].suffixMasks.updateValue(value, forKey: head) != nil
+            }
+        } else {
+            error(
+                "invalid hostname or wildcard \"\(shown(entry.key.bytes))\"", at: entry.key,
+                hint: "\"*\" stands at one end, beside a dot: *.example.com or mail.*")
+            return
+        }
+        if isTaken {
+            error(
+                "conflicting parameter \"\(shown(entry.key.bytes))\"", at: entry.key,
+                hint: "the key stands above already (upper and lower case are one); take one out")
+        }
+    }
+}
+
+/// A key of `hostnames` that stands for several names.
+private enum HostMask {
+    /// `*.example.com` and `.example.com`, as `.example.com`; the second one takes `example.com`, too.
+    case prefix([UInt8], takesItself: Bool)
+    /// `mail.*`, as `mail.`.
+    case suffix([UInt8])
+
+    init?(_ key: [UInt8]) {
+        let star = UInt8(ascii: "*")
+        let dot = UInt8(ascii: ".")
+        let stars = key.count { $0 == star }
+        if stars == 0, key.first == dot, key.count > 1 {
+            self = .prefix(key, takesItself: true)
+        } else if stars == 1, key.starts(with: [star, dot]), key.count > 2 {
+            self = .prefix(Array(key.dropFirst()), takesItself: false)
+        } else if stars == 1, key.suffix(2).elementsEqual([dot, star]), key.count > 2 {
+            self = .suffix(Array(key.dropLast()))
+        } else {
+            return nil
+        }
+    }
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Linking of `server` blocks: what a block does not say it has from `stream`, and what that does not say is the default.
+// Of lists (access rules, logs) a level has all of its own or all of the outer one.
+
+extension Assembler {
+    /// First the server itself, then its `listen`s, as many slices as they need.
+    mutating func linkServer(_ source: inout some ConfigurationSource) {
+        let draft = serverDrafts[cursor.draft]
+        if cursor.part == 0, cursor.port == 0, configuration.servers.count == cursor.draft {
+            configuration.servers.append(server(from: draft, &source))
+        }
+        if linkListens(draft, &source) { nextDraft() }
+    }
+
+    private mutating func server(from draft: ServerDraft, _ source: inout some ConfigurationSource) -> Server {
+        let place = draft.position
+        if draft.listens.isEmpty, !draft.hasFault {
+            error("no \"listen\" is defined for server", at: place, hint: "write the port to listen at: listen 1883;")
+        }
+        var content: Server.Content? = nil
+        switch draft.content {
+        case .proxy(let word): content = linkProxyPass(word, &source)
+        case .respond(let word): content = .respond(template(word))
+        case nil:
+            if !draft.hasFault {
+                error("no handler for server", at: place, hint: "write where to: proxy_pass NAME; or return TEXT;")
+            }
+        }
+        var server = Server(
+            origin: "\(files[place.file].path):\(place.line)", content: content ?? .respond(Template(parts: [])))
+        server.name = serverName(draft)
+        for (variable, value) in draft.assignments {
+            server.assignments.append(Server.Assignment(variable: variable, value: template(value)))
+        }
+        setPrereadAndTimes(&server, draft.settings)
+        setProxy(&server, draft.settings)
+        setLogs(&server, draft.settings)
+        server.accessRules =
+            draft.settings.accessRules.isEmpty ? streamSettings.accessRules : draft.settings.accessRules
+        server.healthChecks = healthChecks(draft, server, isLinked: content != nil)
+        return server
+    }
+
+    private func serverName(_ draft: ServerDraft) -> String {
+        guard let first = draft.names.first else { return "" }
+        return first.equals("$hostname") ? options.hostname : first.text
+    }
+
+    private func setPrereadAndTimes(_ server: inout Server, _ own: Settings) {
+        let outer = streamSettings
+        server.mqttPreread = own.mqttPreread ?? outer.mqttPreread ?? .off
+        server.prereadBufferBytes = own.prereadBufferBytes ?? outer.prereadBufferBytes ?? server.prereadBufferBytes
+        server.prereadTimeoutMilliseconds =
+            own.prereadTimeoutMilliseconds ?? outer.prereadTimeoutMilliseconds ?? server.prereadTimeoutMilliseconds
+        server.isTCPNoDelay = own.isTCPNoDelay ?? outer.isTCPNoDelay ?? true
+        server.connectTimeoutMilliseconds =
+            own.connectTimeoutMilliseconds ?? outer.connectTimeoutMilliseconds ?? server.connectTimeoutMilliseconds
+        server.idleTimeoutMilliseconds =
+            own.idleTimeoutMilliseconds ?? outer.idleTimeoutMilliseconds ?? server.idleTimeoutMilliseconds
+        server.nextUpstreamTimeoutMilliseconds =
+            own.nextUpstreamTimeoutMilliseconds ?? outer.nextUpstreamTimeoutMilliseconds ?? 0
+    }
+
+    private mutating func setProxy(_ server: inout Server, _ own: Settings) {
+        let outer = streamSettings
+        server.proxyBufferBytes = own.proxyBufferBytes ?? outer.proxyBufferBytes ?? server.proxyBufferBytes
+        server.nextUpstream = own.nextUpstream ?? outer.nextUpstream ?? true
+        server.nextUpstreamTries = own.nextUpstreamTries ?? outer.nextUpstreamTries ?? 0
+        server.isHalfCloseAllowed = own.isHalfCloseAllowed ?? outer.isHalfCloseAllowed ?? false
+        server.isUpstreamKeepAlive = own.isUpstreamKeepAlive ?? outer.isUpstreamKeepAlive ?? false
+        server.upstreamReceiveBufferBytes = own.upstreamReceiveBufferBytes ?? outer.upstreamReceiveBufferBytes
+        server.upstreamSendBufferBytes = own.upstreamSendBufferBytes ?? outer.upstreamSendBufferBytes
+        server.uploadRate = rate(own.uploadRate ?? outer.uploadRate)
+        server.downloadRate = rate(own.downloadRate ?? outer.downloadRate)
+        if case .address(let word, let isTransparent) = own.proxyBind ?? outer.proxyBind {
+            server.proxyBind = Server.ProxyBind(address: template(word), isTransparent: isTransparent)
+        }
+    }
+
+    /// A constant becomes plain decimal bytes, and no limit becomes nil.
+    private mutating func rate(_ word: Word?) -> Template? {
+        guard let word else { return nil }
+        guard let bytes = Quantity.size(word.bytes) else { return template(word) }
+        return bytes == 0 ? nil : Template(parts: [.literal(Array(String(bytes).utf8))])
+    }
+
+    private mutating func setLogs(_ server: inout Server, _ own: Settings) {
+        server.errorLogs =
+            if !own.errorLogs.isEmpty { own.errorLogs } else if !streamSettings.errorLogs.isEmpty {
+                streamSettings.errorLogs
+            } else { main.errorLogs }
+        let level = own.saysAccessLog ? own : streamSettings
+        guard !level.isAccessLogOff else { return }
+        for draft in level.accessLogs {
+            guard let format = formatByName[draft.format.bytes] else {
+                let near = Suggestion.nearest(to: draft.format.bytes, in: formatDrafts.map(\.name.text))
+                refuseOnce(
+                    "unknown log format \"\(shown(draft.format.bytes))\"", at: draft.format,
+                    hint: near.map { "did you mean \"\($0)\"?" } ?? "define it: log_format NAME '…';")
+                continue
+            }
+            var log = AccessLog(destination: draft.destination, format: format)
+            log.bufferBytes = draft.bufferBytes
+            log.flushMilliseconds = draft.flushMilliseconds
+            log.condition = draft.condition.map { template($0) }
+            server.accessLogs.append(log)
+        }
+    }
+
+    private mutating func healthChecks(_ draft: ServerDraft, _ server: Server, isLinked: Bool) -> [HealthCheck] {
+        var checks: [HealthCheck] = []
+        for checkDraft in draft.healthChecks {
+            guard case .proxy(let upstream) = server.content else {
+                if isLinked || draft.content == nil {
+                    error(
+                        "health_check has no group of servers to check", at: checkDraft.position,
+                        hint: "the server needs a proxy_pass to an upstream or an address, without variables")
+                }
+                continue
+            }
+            var check = checkDraft.check
+            check.upstream = upstream
+            if let name = checkDraft.match {
+                if let match = matchByName[name.bytes] {
+                    check.match = match
+                } else {
+                    let near = Suggestion.nearest(to: name.bytes, in: matches.map(\.name))
+                    error(
+                        "unknown match \"\(shown(name.bytes))\"", at: name,
+                        hint: near.map { "did you mean \"\($0)\"?" } ?? "define it: match NAME { send …; expect …; }")
+                }
+            }
+            check.connectTimeoutMilliseconds = server.connectTimeoutMilliseconds
+            check.timeoutMilliseconds =
+                draft.settings.healthCheckTimeoutMilliseconds ?? streamSettings.healthCheckTimeoutMilliseconds
+                ?? check.timeoutMilliseconds
+            check.answerBytesMax = server.proxyBufferBytes
+            check.errorLogs = server.errorLogs
+            checks.append(check)
+        }
+        return checks
+    }
+}

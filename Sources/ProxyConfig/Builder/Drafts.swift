@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the text said, before inheritance and before names are looked up: a directive may stand below the block that
+// inherits it, and an upstream below the server that names it. Words keep their places, so that the linker's findings
+// show them.
+
+import Vocabulary
+
+/// The directives that a server inherits from `stream`. Nil or empty: this level says nothing.
+struct Settings {
+    enum BindDraft {
+        case off
+        case address(Word, isTransparent: Bool)
+    }
+
+    var prereadBufferBytes: Int? = nil
+    var prereadTimeoutMilliseconds: Int? = nil
+    var isTCPNoDelay: Bool? = nil
+    var mqttPreread: Server.MQTTPreread? = nil
+    var proxyBufferBytes: Int? = nil
+    var connectTimeoutMilliseconds: Int? = nil
+    var idleTimeoutMilliseconds: Int? = nil
+    var nextUpstream: Bool? = nil
+    var nextUpstreamTimeoutMilliseconds: Int? = nil
+    var nextUpstreamTries: Int? = nil
+    var proxyBind: BindDraft? = nil
+    var uploadRate: Word? = nil
+    var downloadRate: Word? = nil
+    var isHalfCloseAllowed: Bool? = nil
+    var isUpstreamKeepAlive: Bool? = nil
+    var upstreamReceiveBufferBytes: Int? = nil
+    var upstreamSendBufferBytes: Int? = nil
+    var healthCheckTimeoutMilliseconds: Int? = nil
+    var accessRules: [Server.AccessRule] = []
+    var errorLogs: [ErrorLog] = []
+    var accessLogs: [AccessLogDraft] = []
+    var isAccessLogOff = false
+
+    var saysAccessLog: Bool { isAccessLogOff || !accessLogs.isEmpty }
+}
+
+struct AccessLogDraft {
+    var destination: Int
+    var format: Word
+    var bufferBytes: Int? = nil
+    var flushMilliseconds: Int? = nil
+    var condition: Word? = nil
+}
+
+struct ListenDraft {
+    var address: Word
+    var parsed: AddressText
+    /// With the endpoint still open; nil where no socket option was written.
+    var options: Listener? = nil
+    var isDefault = false
+}
+
+struct ServerDraft {
+    enum ContentDraft {
+        case proxy(Word)
+        case respond(Word)
+    }
+    var position: SourcePosition
+    var settings = Settings()
+    var listens: [ListenDraft] = []
+    var names: [Word] = []
+    var content: ContentDraft? = nil
+    var assignments: [(variable: Int, value: Word)] = []
+    var healthChecks: [HealthCheckDraft] = []
+    /// A directive of the block was refused: what seems to be missing may be what was refused.
+    var hasFault = false
+}
+
+struct HealthCheckDraft {
+    var position: SourcePosition
+    var check = HealthCheck(upstream: 0)
+    var match: Word? = nil
+}
+
+struct UpstreamDraft {
+    enum MethodDraft {
+        case roundRobin
+        case hash(key: Word, isConsistent: Bool)
+        case leastConnections
+        case random(isTwo: Bool)
+
+        var takesBackups: Bool {
+            switch self {
+            case .roundRobin, .leastConnections: true
+            case .hash, .random: false
+            }
+        }
+    }
+    struct ServerLine {
+        var address: Word
+        var parsed: AddressText
+        var weight = 1
+        var maxConnections = 0
+        var maxFails = 1
+        var failTimeoutSeconds = 10
+        var backup: Word? = nil
+        var isDown = false
+    }
+    var name: Word
+    var method = MethodDraft.roundRobin
+    var hasMethod = false
+    var zone: String? = nil
+    var servers: [ServerLine] = []
+    var hasFault = false
+}
+
+struct MapDraft {
+    struct Entry {
+        var key: Word
+        var value: Word
+    }
+    var source: Word
+    /// Without `$`.
+    var variable: Word
+    var isHostnames = false
+    var isVolatile = false
+    var defaultValue: Word? = nil
+    var entries: [Entry] = []
+}
+
+struct FormatDraft {
+    var name: Word
+    var escape: LogFormat.Escape
+    var strings: [Word]
+}
