@@ -66,7 +66,7 @@ let package = Package(
         library("LinuxIO", ["CLinux", "Vocabulary"]),
         library("EventLoop", ["CUring", "CLinux", "LinuxIO", "Vocabulary"]),
         library("SharedState", ["CShared", "CLinux", "LinuxIO", "Vocabulary"]),
-        library("ControlLink", ["LinuxIO", "Vocabulary"]),
+        library("ControlLink", ["LinuxIO", "CLinux", "Vocabulary"]),
 
         // Planes: none imports another.
         library(

@@ -30,8 +30,11 @@ package func sleep(milliseconds: UInt64) {
 }
 
 extension LocalTime {
-    /// The calendar of this host for a moment of the wall clock. The zone (TZ, /etc/localtime) is read at the first
-    /// call of a process only; localtime_r(3) need not look again.
+    package init(wallMilliseconds: UInt64) {
+        self.init(secondsSince1970: Int64(wallMilliseconds / 1000))
+    }
+
+    /// localtime_r(3): the zone is what `loadZone` has read.
     package init(secondsSince1970: Int64) {
         var seconds = time_t(secondsSince1970)
         var parts = unsafe tm()
@@ -42,6 +45,6 @@ extension LocalTime {
             offsetMinutes: parts.tm_gmtoff / 60)
     }
 
-    /// Reads the zone; called once at start, before rights and root are given up.
+    /// Reads the zone (TZ, /etc/localtime); called once at start, before rights and root are given up.
     package static func loadZone() { tzset() }
 }

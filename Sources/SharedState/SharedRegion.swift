@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The shared region: what master, workers and prober know in common and what outlives reloads and crashes. The layout,
+// and who writes which word, stand in CShared.h; here it gets types. Made by the master before the first fork, it lives
+// as long as the master; `weirctl` finds it through /proc and maps it for reading.
+//
+// Nothing here allocates, waits or calls the kernel on the way of a session; what the master and readers do may.
+
+import CLinux
+import CShared
+import Glibc
+import LinuxIO
+
+/// A handle: copies name the same region.
+@safe package struct SharedRegion {
+    package static let workersMax = CS_WORKERS
+    package static let groupsMax = CS_GROUPS
+    package static let peersMax = CS_PEERS
+    package static let fileName = "weir-shared"
+
+    let base: UnsafeMutableRawPointer
+
+    private init(base: UnsafeMutableRawPointer) { unsafe self.base = base }
+
+    // MARK: Life
+
+    /// Makes an empty region. Its file stays open in this process and its children, which is how readers find it.
+    package static func create(masterPID: Int32, wallMilliseconds: UInt64) throws(Errno) -> SharedRegion {
+        let byteCount = MemoryLayout<cs_region>.size
+        let file = try Memory.makeShared(name: fileName, byteCount: byteCount)
+        let region = unsafe SharedRegion(
+            base: try Memory.map(file.number, byteCount: byteCount, isWritable: true))
+        _ = file.release()
+        region.setHeader(CS_HEADER_LAYOUT, UInt64(CS_LAYOUT))
+        region.setHeader(CS_HEADER_BYTES, UInt64(byteCount))
+        region.setHeader(CS_HEADER_MASTER_PID, UInt64(masterPID))
+        region.setHeader(CS_HEADER_STARTED_AT, wallMilliseconds)
+        unsafe cs_store_release(cs_header(region.base, CS_HEADER_MAGIC), CS_MAGIC)
+        return region
+    }
+
+    /// Maps the region of a running master for reading. Every call here that writes would be ended by the processor's
+    /// memory protection.
+    package static func attach(pid: Int32) throws(AttachFault) -> SharedRegion {
+        let folder = "/proc/\(pid)/fd"
+        let names: [String]
+        do throws(Errno) { names = try Files.names(in: folder) } catch { throw .system(error) }
+        let name = names.first { name in
+            (try? Files.linkTarget("\(folder)/\(name)"))?.hasPrefix("/memfd:\(fileName)") ?? false
+        }
+        guard let name else { throw .noRegion }
+        return try attach(path: "\(folder)/\(name)")
+    }
+
+    private static func attach(path: String) throws(AttachFault) -> SharedRegion {
+        let byteCount = MemoryLayout<cs_region>.size
+        let region: SharedRegion?
+        do throws(Errno) {
+            let file = try Files.openRead(path)
+            let isWhole = try Memory.byteCount(of: file.number) == byteCount
+            region =
+                isWhole
+                ? unsafe SharedRegion(base: try Memory.map(file.number, byteCount: byteCount, isWritable: false)) : nil
+        } catch {
+            throw .system(error)
+        }
+        guard let region else { throw .otherLayout }
+        guard unsafe cs_load_acquire(cs_header(region.base, CS_HEADER_MAGIC)) == CS_MAGIC,
+            region.header(CS_HEADER_LAYOUT) == UInt64(CS_LAYOUT)
+        else {
+            region.detach()
+            throw .otherLayout
+        }
+        return region
+    }
+
+    /// Unmaps; no copy of the handle may be used afterwards. The processes of the balancer never do this.
+    package func detach() {
+        unsafe Memory.unmap(base, byteCount: MemoryLayout<cs_region>.size)
+    }
+
+    // MARK: Header
+
+    package var masterPID: Int32 { Int32(truncatingIfNeeded: header(CS_HEADER_MASTER_PID)) }
+    /// Wall clock, milliseconds.
+    package var startedAt: UInt64 { header(CS_HEADER_STARTED_AT) }
+    /// The committed generation.
+    package var generation: UInt32 { UInt32(truncatingIfNeeded: header(CS_HEADER_GENERATION)) }
+    package var reloadsDone: UInt64 { header(CS_HEADER_RELOADS_DONE) }
+    package var reloadsRefused: UInt64 { header(CS_HEADER_RELOADS_REFUSED) }
+    /// Wall clock, milliseconds; 0: never.
+    package var lastReloadAt: UInt64 { header(CS_HEADER_LAST_RELOAD_AT) }
+
+    /// By the master. `daemon on` forks after the region is made.
+    package func setMasterPID(_ pid: Int32) { setHeader(CS_HEADER_MASTER_PID, UInt64(pid)) }
+
+    /// By the master, after a reload has ended either way.
+    package func countReload(isDone: Bool, wallMilliseconds: UInt64) {
+        unsafe cs_bump(cs_header(base, isDone ? CS_HEADER_RELOADS_DONE : CS_HEADER_RELOADS_REFUSED), 1)
+        setHeader(CS_HEADER_LAST_RELOAD_AT, wallMilliseconds)
+    }
+
+    func header(_ field: cs_header_field) -> UInt64 { unsafe cs_load(cs_header(base, field)) }
+    func setHeader(_ field: cs_header_field, _ value: UInt64) { unsafe cs_store(cs_header(base, field), value) }
+}
+
+/// Why a region cannot be read.
+package enum AttachFault: Error, Sendable, Equatable {
+    case system(Errno)
+    /// The process has no region: it is no master, or one that has not started up yet.
+    case noRegion
+    /// The region is that of another version.
+    case otherLayout
+}
