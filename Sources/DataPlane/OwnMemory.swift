@@ -48,4 +48,6 @@ import Glibc
 struct ByteRange: BitwiseCopyable {
     var offset: UInt32 = 0
     var count: UInt32 = 0
+
+    var range: Range<Int> { Int(offset)..<Int(offset) + Int(count) }
 }

@@ -4,6 +4,7 @@
 // SessionMachine and DirectionMachine say what may happen to it; the worker's phases do it.
 
 import EventLoop
+import MQTTWire
 import ProxyConfig
 import SessionCore
 import SharedState
@@ -40,6 +41,10 @@ struct Session: BitwiseCopyable {
     var broker: Int32 = -1
     /// Index into the worker's settings table.
     var settings: UInt32 = 0
+    /// Index into the worker's listeners.
+    var listener: UInt16 = 0
+    /// The generation to choose a broker from, by its index in the worker's table; nil once that is over.
+    var routing: Int? = nil
 
     var upload = DirectionState()
     var download = DirectionState()
@@ -53,6 +58,12 @@ struct Session: BitwiseCopyable {
     /// Preread, connect and return end at this; forwarding sessions end at `lastActivityAt` plus their idle timeout.
     var phaseDeadline: UInt64 = 0
 
+    /// Copies of what the settings say, so that a message need not look there: milliseconds, bytes.
+    var idleTimeout: UInt32 = 0
+    var bufferBytes: UInt32 = 0
+    /// For rates.
+    var forwardingSince: UInt64 = 0
+
     /// The first try's start, for `proxy_next_upstream_timeout`.
     var firstTryAt: UInt64 = 0
     var connectStartedAt: UInt64 = 0
@@ -61,14 +72,21 @@ struct Session: BitwiseCopyable {
     var firstByteTime: UInt32? = nil
     var peer: PeerSlot? = nil
     var brokerEndpoint: IPEndpoint? = nil
-    /// Index into the group's peers of the current generation; only used while a server is being chosen.
-    var peerIndex: UInt16 = 0
+    /// Only while a server is being chosen: the group in `routing`'s configuration, the peer in the group, what was tried
+    /// (an index into the worker's pool).
+    var group: Int32 = -1
+    var peerIndex: Int32 = 0
+    var triesIndex: Int32 = -1
+    /// How many servers were tried, the present one included.
     var tries: UInt16 = 0
+    /// The present try has failed with this errno; the session waits for its linked send to come back.
+    var connectError: Int32 = 0
 
     /// What the CONNECT said.
     var connect: ConnectFacts? = nil
     /// CONNECT as it came, kept until it is sent; then cut down to what `clientID`, `userName` and `assigned` name.
     var preread = OwnMemory()
+    var isPrereadSent = false
     var clientID = ByteRange()
     var userName = ByteRange()
     /// What `set` wrote: a count and lengths, then the values.
@@ -81,7 +99,8 @@ struct Session: BitwiseCopyable {
 
 /// The numbers of a CONNECT.
 struct ConnectFacts: BitwiseCopyable {
-    var version: UInt8
+    var version: MQTTVersion
     var keepAliveSeconds: UInt16
     var isCleanStart: Bool
+    var hasUserName: Bool
 }

@@ -65,8 +65,7 @@ extension Worker where K: ~Copyable {
             return append(value, of: slot, to: &output)
         }
         for expression in map.expressions {
-            var matcher = PatternMatcher(for: expression.pattern)
-            guard let groups = matcher.groups(of: expression.pattern, in: source) else { continue }
+            guard let groups = matching.groups(of: expression.pattern, in: source) else { continue }
             return append(expression.value, of: slot, captures: groups, to: &output)
         }
         append(map.defaultValue, of: slot, to: &output)
@@ -158,7 +157,7 @@ extension Worker where K: ~Copyable {
 
     private func appendTime(_ variable: BuiltinVariable, to output: inout [UInt8]) {
         let wall = kernel.wallMilliseconds
-        let time = LocalTime(secondsSince1970: Int64(wall / 1000))
+        let time = LocalTime(wallMilliseconds: wall)
         switch variable {
         case .timeLocal: time.writeCommonLog(to: &output)
         case .timeISO8601: time.writeISO8601(milliseconds: nil, to: &output)
@@ -190,8 +189,7 @@ extension Worker where K: ~Copyable {
 
     private func appendPreread(_ range: ByteRange, of slot: Int, to output: inout [UInt8]) {
         let bytes = unsafe sessions[slot].preread.bytes
-        let start = Int(range.offset)
-        unsafe output.append(contentsOf: bytes[start..<start + Int(range.count)])
+        unsafe output.append(contentsOf: bytes[range.range])
     }
 
     // MARK: - Variables of `set`

@@ -52,6 +52,10 @@ package protocol Kernel: ~Copyable {
     func peerAddress(of socket: Int32) -> IPEndpoint?
     /// The local address of a socket; nil for unix sockets.
     func localAddress(of socket: Int32) -> IPEndpoint?
+    /// Sends what fits at once; how many bytes that were. For a last word before a close.
+    mutating func sendNow(socket: Int32, _ bytes: [UInt8]) -> Int
+    /// A connection that is queued at a listener nobody accepts at any more; -EAGAIN when there is none.
+    mutating func acceptQueued(listener: Int32) -> Int32
     /// Sends FIN after what was sent before; errors are those of a peer that is gone and show elsewhere.
     mutating func shutdownWriting(socket: Int32)
 

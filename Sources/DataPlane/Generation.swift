@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A configuration as a worker runs it. New connections use the newest generation; an older one lives only until the
+// last session that was still choosing a broker when it was replaced has chosen.
+
+import ProxyConfig
+
+final class Generation {
+    let number: UInt32
+    let configuration: Configuration
+    /// One for each of `configuration.upstreams`.
+    let groups: [Group]
+    /// For `proxy_pass` with variables.
+    let groupByName: [String: Int]
+    /// Sinks of `configuration.logDestinations`.
+    let sinks: [Int]
+    /// The settings table's index for each of `configuration.servers`.
+    let settings: [UInt32]
+
+    init(number: UInt32, configuration: Configuration, groups: [Group], sinks: [Int], settings: [UInt32]) {
+        self.number = number
+        self.configuration = configuration
+        self.groups = groups
+        self.sinks = sinks
+        self.settings = settings
+        groupByName = Dictionary(
+            configuration.upstreams.indices.filter { configuration.upstreams[$0].isExplicit }
+                .map { (configuration.upstreams[$0].name, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+}
+
+/// Generations that some session or the worker itself still needs.
+struct GenerationTable {
+    private var entries: [(generation: Generation, holders: Int)?] = []
+
+    var count: Int { entries.count { $0 != nil } }
+
+    subscript(index: Int) -> Generation {
+        guard let entry = entries[index] else { preconditionFailure("generation \(index) is gone") }
+        return entry.generation
+    }
+
+    /// Adds with one holder.
+    mutating func add(_ generation: Generation) -> Int {
+        if let index = entries.firstIndex(where: { $0 == nil }) {
+            entries[index] = (generation, 1)
+            return index
+        }
+        entries.append((generation, 1))
+        return entries.count - 1
+    }
+
+    mutating func hold(_ index: Int) {
+        entries[index]!.holders += 1
+    }
+
+    /// The freed generation when this was its last holder, so that the caller lets go of what it names.
+    mutating func letGo(_ index: Int) -> Generation? {
+        entries[index]!.holders -= 1
+        guard entries[index]!.holders == 0 else { return nil }
+        let generation = entries[index]!.generation
+        entries[index] = nil
+        return generation
+    }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A generation on its way: what the master has sent of it, and how far it is built. Building is cut into slices, one
+// block or one upstream group each, between which the worker carries its sessions' bytes.
+
+import LinuxIO
+import ProxyConfig
+import Vocabulary
+
+struct Preparation: ~Copyable {
+    enum Stage {
+        /// Descriptors still come.
+        case gathering
+        case parsing(ConfigurationBuilder<BundleSource>)
+        /// Next: the group of this upstream.
+        case grouping(Configuration, groups: [Group])
+        case ready(Configuration, groups: [Group])
+    }
+
+    let number: UInt32
+    let bundle: Bundle
+    var stage = Stage.gathering
+    /// By index of the generation's log destinations and listeners.
+    var logDescriptors: [Int: Int32] = [:]
+    var listenerDescriptors: [Int: Int32] = [:]
+
+    init(number: UInt32, bundle: Bundle) {
+        self.number = number
+        self.bundle = bundle
+    }
+
+    var isBuilding: Bool {
+        switch stage {
+        case .gathering, .ready: false
+        case .parsing, .grouping: true
+        }
+    }
+
+    /// Gives up the descriptors that no commit has taken.
+    consuming func abandon() {
+        for descriptor in logDescriptors.values { Descriptors.close(descriptor) }
+        for descriptor in listenerDescriptors.values { Descriptors.close(descriptor) }
+    }
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Listeners and new connections: accept, the session's record, `allow`/`deny`, `set`, and on to preread or content.
+// A worker that has no room or no descriptor says so once a while, and accepts again as soon as it can.
+
+import EventLoop
+import LinuxIO
+import ProxyConfig
+import SessionCore
+import SharedState
+import Vocabulary
+
+/// A listening socket of this worker. Entries stay when a listener is gone, for a live session's log lines name it;
+/// there are only as many as addresses were ever configured.
+struct ListenerState {
+    let endpoint: Endpoint
+    let text: String
+    /// -1: not listened at now.
+    var descriptor: Int32
+    /// The settings of its default server; held by the listener.
+    var settings: UInt32
+    var isAccepting = false
+    /// Take what is queued, then close.
+    var isClosing = false
+}
+
+extension Worker where K: ~Copyable {
+    /// Between attempts to accept when descriptors are used up: nginx's accept_mutex_delay.
+    private static var acceptPauseMilliseconds: UInt64 { 500 }
+    private static var capacityLogPauseMilliseconds: UInt64 { 1000 }
+
+    mutating func acceptEverywhere() {
+        guard acceptResumesAt == nil else { return }
+        for index in listeners.indices { acceptAt(index) }
+    }
+
+    mutating func acceptAt(_ index: Int) {
+        let listener = listeners[index]
+        guard listener.descriptor >= 0, !listener.isAccepting, !listener.isClosing else { return }
+        listeners[index].isAccepting = true
+        kernel.queueAccept(listener: listener.descriptor, token: acceptToken(index))
+    }
+
+    func acceptToken(_ index: Int) -> Token {
+        Token(operation: Operation.accept.rawValue, generation: 0, index: UInt32(index))
+    }
+
+    mutating func acceptCompleted(_ completion: Completion) {
+        let index = Int(completion.token.index)
+        if completion.result >= 0 { begin(client: completion.result, at: index) }
+        guard !completion.hasMore else { return }
+        listeners[index].isAccepting = false
+        if listeners[index].isClosing { return drainAndClose(index) }
+        switch -completion.result {
+        case Errno.descriptorsUsedUp.rawValue, Errno.systemTableFull.rawValue, Errno.noBuffers.rawValue,
+            Errno.outOfMemory.rawValue:
+            acceptFailed(Errno(rawValue: -completion.result))
+        default:
+            // A connection that was gone before it was accepted, or the kernel ended the multishot: go on.
+            acceptAt(index)
+        }
+    }
+
+    private mutating func acceptFailed(_ error: Errno) {
+        logWorker(
+            .crit,
+            "accept4() failed (\(error.numberedText)); accepting again in 0.5 s, or raise worker_rlimit_nofile")
+        acceptResumesAt = kernel.nowMilliseconds + Self.acceptPauseMilliseconds
+    }
+
+    /// Stops accepting at a listener; what is queued is still taken, then it is closed.
+    mutating func retire(_ index: Int) {
+        guard listeners[index].descriptor >= 0, !listeners[index].isClosing else { return }
+        listeners[index].isClosing = true
+        if listeners[index].isAccepting {
+            kernel.queueCancel(target: acceptToken(index))
+        } else {
+            drainAndClose(index)
+        }
+    }
+
+    private mutating func drainAndClose(_ index: Int) {
+        while true {
+            let client = kernel.acceptQueued(listener: listeners[index].descriptor)
+            guard client >= 0 else { break }
+            begin(client: client, at: index)
+        }
+        kernel.queueClose(descriptor: listeners[index].descriptor)
+        listeners[index].descriptor = -1
+        listeners[index].isClosing = false
+        settingsTable.letGo(listeners[index].settings)
+        if isQuitting { reportListenersClosed() }
+    }
+
+    // MARK: - A new session
+
+    private mutating func begin(client: Int32, at index: Int) {
+        region.countAccepted(identity.slot)
+        guard !isStopping, sessions.count < sessionsMax, let current, let slot = sessions.take() else {
+            refuseForCapacity(client)
+            return
+        }
+        let now = kernel.nowMilliseconds
+        let settings = listeners[index].settings
+        settingsTable.hold(settings)
+        generations.hold(current)
+        timers.prepare(slot)
+        connectionNumber += 1
+        sessions[slot].client = client
+        sessions[slot].listener = UInt16(index)
+        sessions[slot].settings = settings
+        sessions[slot].routing = current
+        // One number for all workers: they count apart in steps of the number of slots.
+        sessions[slot].number = connectionNumber * UInt64(SharedRegion.workersMax) + UInt64(identity.slot.index)
+        sessions[slot].startedAt = now
+        sessions[slot].lastActivityAt = now
+        sessions[slot].clientEndpoint = kernel.peerAddress(of: client).map {
+            IPEndpoint(address: $0.address.unmapped, port: $0.port)
+        }
+        region.setActiveSessions(identity.slot, sessions.count)
+
+        let server = settingsTable[settings].server
+        let prereads = server.mqttPreread != .off
+        sessions[slot].machine.begin(prereads: prereads)
+        if logs(.info, of: slot) { logConnected(slot) }
+        guard isAllowed(sessions[slot].clientEndpoint?.address, by: server.accessRules) else {
+            logSession(.error, slot, "access forbidden by rule")
+            close(slot, .accessDenied)
+            return
+        }
+        guard assignVariables(of: slot) else {
+            close(slot, .outOfResources)
+            return
+        }
+        if prereads {
+            sessions[slot].phaseDeadline = now + UInt64(server.prereadTimeoutMilliseconds)
+            armTimer(slot)
+            prereadMore(slot)
+        } else {
+            route(slot)
+        }
+    }
+
+    private mutating func refuseForCapacity(_ client: Int32) {
+        kernel.queueClose(descriptor: client)
+        region.countRefused(identity.slot)
+        let now = kernel.nowMilliseconds
+        guard !isStopping, capacityLogQuietUntil <= now else { return }
+        capacityLogQuietUntil = now + Self.capacityLogPauseMilliseconds
+        logWorker(
+            .alert,
+            "\(sessionsMax * 2) worker_connections are not enough; new connections are closed, raise worker_connections")
+    }
+
+    private mutating func logConnected(_ slot: Int) {
+        var message: [UInt8] = []
+        message.append(utf8: "client ")
+        _ = append(.builtin(.remoteAddress), of: slot, to: &message)
+        if let client = sessions[slot].clientEndpoint {
+            message.append(UInt8(ascii: ":"))
+            message.appendDecimal(UInt64(client.port))
+        }
+        message.append(utf8: " connected to ")
+        message.append(text: listeners[Int(sessions[slot].listener)].text)
+        logSession(.info, slot, bytes: message, withContext: false)
+    }
+
+    /// The first rule that covers the address decides; without one it is allowed. Nil is a unix socket's client.
+    private func isAllowed(_ client: IPAddress?, by rules: [Server.AccessRule]) -> Bool {
+        for rule in rules {
+            switch (rule.source, client) {
+            case (.all, _), (.unix, nil):
+                return rule.isAllowed
+            case (.network(let network, let prefixLength), .some(let address)):
+                if address.isIn(network, prefixLength: prefixLength) { return rule.isAllowed }
+            case (.unix, .some), (.network, nil):
+                break
+            }
+        }
+        return true
+    }
+}

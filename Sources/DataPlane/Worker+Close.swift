@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The one exit of a session: reason, log, close; then wait until the kernel has let go of every operation, and free the
+// slot. The first reason stands; nothing here can fail.
+
+import EventLoop
+import LinuxIO
+import SessionCore
+import SharedState
+import Vocabulary
+
+extension Worker where K: ~Copyable {
+    mutating func close(_ slot: Int, _ reason: CloseReason) {
+        guard sessions[slot].machine.close(reason) else { return }
+        timers.disarm(slot)
+        logAccess(slot)
+        region.countClosed(identity.slot, reason)
+        letGoOfRouting(slot)
+        if let peer = sessions[slot].peer {
+            region.addBytes(
+                worker: identity.slot, peer: peer, toPeer: sessions[slot].upload.sent,
+                fromPeer: sessions[slot].download.received)
+            region.removeSession(worker: identity.slot, peer: peer)
+        }
+        for operation in [Operation.connect, .receiveClient, .receiveBroker, .sendClient, .sendBroker]
+        where sessions[slot].machine.inFlight.contains(operation.inFlight!) {
+            kernel.queueCancel(target: token(operation, of: slot))
+        }
+        returnPipe(.upload, of: slot)
+        returnPipe(.download, of: slot)
+        kernel.queueClose(descriptor: sessions[slot].client)
+        if sessions[slot].broker >= 0 { kernel.queueClose(descriptor: sessions[slot].broker) }
+        releaseIfDone(slot)
+    }
+
+    /// Frees the slot once nothing of it is in the kernel: only then no send reads its memory any more.
+    mutating func releaseIfDone(_ slot: Int) {
+        guard sessions[slot].machine.isReleasable else { return }
+        for way in [Way.upload, .download] {
+            if let buffer = sessions[slot][way].buffer {
+                kernel.recycle(buffer)
+                sessions[slot][way].buffer = nil
+            }
+            sessions[slot][way].own.free()
+        }
+        sessions[slot].preread.free()
+        sessions[slot].assigned.free()
+        sessions[slot].failedTries.free()
+        settingsTable.letGo(sessions[slot].settings)
+        sessions[slot].machine.release()
+        sessions.giveBack(slot)
+        region.setActiveSessions(identity.slot, sessions.count)
+        // A descriptor is free again: no need to wait for the pause to end.
+        if acceptResumesAt != nil { acceptResumesAt = kernel.nowMilliseconds }
+    }
+
+    mutating func closeAll(_ reason: CloseReason) {
+        for slot in 0..<sessions.highWater {
+            switch sessions[slot].machine.state {
+            case .free, .closing: continue
+            case .prereading, .routing, .connecting, .forwarding, .responding: close(slot, reason)
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The talk with the master (ControlLink/LinkMessage.swift), and the worker's own signals, for those who signal a worker
+// by hand: TERM and INT stop it fast, QUIT gracefully.
+
+import ControlLink
+import EventLoop
+import LinuxIO
+import ProxyConfig
+import SharedState
+import Vocabulary
+
+extension Worker where K: ~Copyable {
+    private static var bundleBytesMax: Int { 1 << 30 }
+
+    mutating func watchLink() {
+        kernel.queuePoll(
+            descriptor: link.descriptor, events: .readable,
+            token: Token(operation: Operation.link.rawValue, generation: 0, index: 0))
+    }
+
+    mutating func watchSignals() {
+        guard signals >= 0 else { return }
+        kernel.queuePoll(
+            descriptor: signals, events: .readable,
+            token: Token(operation: Operation.signal.rawValue, generation: 0, index: 0))
+    }
+
+    mutating func signalIsReadable() {
+        while let signal = Signals.take(from: signals) {
+            switch signal.number {
+            case Signals.terminate, Signals.interrupt:
+                logWorker(.notice, "signal \(signal.number) received from \(signal.sender), exiting")
+                stop()
+            case Signals.quit:
+                logWorker(.notice, "signal \(signal.number) received from \(signal.sender), gracefully shutting down")
+                quit()
+            default:
+                break
+            }
+        }
+        watchSignals()
+    }
+
+    mutating func linkIsReadable() {
+        while true {
+            do throws(LinkFault) {
+                switch try link.receive() {
+                case .message(let message, let descriptor):
+                    take(message, descriptor)
+                case .wouldBlock:
+                    return watchLink()
+                case .ended:
+                    if !isStopping { logWorker(.alert, "the master process is gone; closing all sessions and exiting") }
+                    return stop()
+                }
+            } catch {
+                logWorker(.alert, "the link to the master broke (\(error)); closing all sessions and exiting")
+                return stop()
+            }
+        }
+    }
+
+    private mutating func take(_ message: LinkMessage, _ descriptor: consuming Descriptor?) {
+        let number = (consume descriptor)?.release()
+        switch message.kind {
+        case .prepare:
+            beginPreparing(message.generation, number)
+        case .log:
+            guard let number else { return }
+            guard isPreparing(message.generation) else { return Descriptors.close(number) }
+            preparing!.logDescriptors.updateValue(number, forKey: Int(message.index)).map(Descriptors.close)
+        case .listener:
+            guard let number else { return }
+            guard isPreparing(message.generation) else { return Descriptors.close(number) }
+            preparing!.listenerDescriptors.updateValue(number, forKey: Int(message.index)).map(Descriptors.close)
+        case .build:
+            guard isPreparing(message.generation) else { return }
+            guard let options = ConfigurationOptions(bundle: preparing!.bundle) else {
+                preparing.take()!.abandon()
+                return answer(.refused, generation: message.generation, text: "the bundle lacks facts")
+            }
+            preparing!.stage = .parsing(
+                ConfigurationBuilder(source: BundleSource(preparing!.bundle), options: options))
+        case .commit:
+            if isPreparing(message.generation) { commit() }
+        case .abort:
+            if isPreparing(message.generation) { preparing.take()!.abandon() }
+        case .reopen:
+            guard let number else { return }
+            reopen(message, number)
+        case .quit:
+            quit()
+        case .stop:
+            stop()
+        case .ready, .refused, .committed, .listenersClosed:
+            logWorker(.alert, "the master sent what only workers say: \(message.kind)")
+        }
+    }
+
+    private func isPreparing(_ generation: UInt32) -> Bool {
+        guard preparing != nil else { return false }
+        return preparing!.number == generation
+    }
+
+    private mutating func beginPreparing(_ generation: UInt32, _ bundleDescriptor: Int32?) {
+        if let former = preparing.take() { former.abandon() }
+        guard let bundleDescriptor else {
+            return answer(.refused, generation: generation, text: "no bundle came with the message")
+        }
+        defer { Descriptors.close(bundleDescriptor) }
+        guard let bytes = try? Memory.readSealed(bundleDescriptor, bytesMax: Self.bundleBytesMax),
+            let bundle = Bundle(encoded: bytes)
+        else { return answer(.refused, generation: generation, text: "the bundle is not sealed or not readable") }
+        preparing = Preparation(number: generation, bundle: bundle)
+    }
+
+    /// USR1 at the master: the same destination with a new descriptor.
+    private mutating func reopen(_ message: LinkMessage, _ descriptor: Int32) {
+        guard let current, generations[current].number == message.generation,
+            Int(message.index) < generations[current].sinks.count
+        else { return Descriptors.close(descriptor) }
+        let sink = generations[current].sinks[Int(message.index)]
+        _ = sinks.open(sinks.sinks[sink].destination, descriptor: descriptor)
+    }
+
+    mutating func answer(_ kind: LinkMessage.Kind, generation: UInt32, text: String = "") {
+        do throws(Errno) {
+            try link.send(LinkMessage(kind, generation: generation, text: text), descriptor: nil)
+        } catch {
+            logWorker(.alert, "the answer \(kind) to the master failed (\(error.numberedText))")
+        }
+    }
+
+    // MARK: - The end
+
+    /// Graceful: what is queued is taken, listeners close, sessions go on until they end or
+    /// `worker_shutdown_timeout` is over.
+    mutating func quit() {
+        guard !isQuitting, !isStopping else { return }
+        isQuitting = true
+        if let current, let timeout = generations[current].configuration.main.shutdownTimeoutMilliseconds {
+            quitDeadline = kernel.nowMilliseconds + UInt64(timeout)
+        }
+        for index in listeners.indices { retire(index) }
+        reportListenersClosed()
+    }
+
+    mutating func reportListenersClosed() {
+        guard listeners.allSatisfy({ $0.descriptor < 0 }) else { return }
+        answer(.listenersClosed, generation: 0)
+    }
+
+    mutating func stop() {
+        guard !isStopping else { return }
+        isStopping = true
+        closeAll(.shutdown)
+    }
+}

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Forwarding: what DirectionMachine asks for, done. Small messages travel from the pool's buffer to the other socket
+// without a copy and without a system call of their own; a target without room makes the session keep the rest in its
+// own memory and give the pool's buffer back, so that slow readers never hold the pool; bulk goes through a pipe.
+
+import EventLoop
+import LinuxIO
+import ProxyConfig
+import SessionCore
+import SharedState
+import Vocabulary
+
+extension Worker where K: ~Copyable {
+    mutating func startForwarding(_ slot: Int, _ settings: ServerSettings) {
+        let server = settings.server
+        sessions[slot].idleTimeout = UInt32(clamping: server.idleTimeoutMilliseconds)
+        sessions[slot].bufferBytes = UInt32(clamping: server.proxyBufferBytes)
+        sessions[slot].forwardingSince = kernel.nowMilliseconds
+        sessions[slot].upload.rate = rate(server.uploadRate, of: slot)
+        sessions[slot].download.rate = rate(server.downloadRate, of: slot)
+        sessions[slot].upload.machine.isSpliceAllowed = sessions[slot].upload.rate == 0
+        sessions[slot].download.machine.isSpliceAllowed = sessions[slot].download.rate == 0
+        armForwardTimer(slot)
+
+        let pending = Int(sessions[slot].preread.count)
+        let upload = sessions[slot].upload.machine.start(pending: pending)
+        // With a CONNECT pending, its send is in the kernel already, linked to the connect.
+        if pending == 0 { perform(upload, .upload, of: slot) }
+        perform(sessions[slot].download.machine.start(pending: 0), .download, of: slot)
+    }
+
+    /// An evaluated rate in bytes a second, with nginx's size suffixes; 0 and nonsense are no limit.
+    private func rate(_ template: Template?, of slot: Int) -> UInt64 {
+        guard let template else { return 0 }
+        var number: UInt64 = 0
+        var bytes = value(of: template, for: slot)
+        var factor: UInt64 = 1
+        switch bytes.last {
+        case UInt8(ascii: "k"), UInt8(ascii: "K"): factor = 1024
+        case UInt8(ascii: "m"), UInt8(ascii: "M"): factor = 1024 * 1024
+        default: break
+        }
+        if factor > 1 { bytes.removeLast() }
+        for byte in bytes {
+            guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9"), number < 1 << 40 else { return 0 }
+            number = number * 10 + UInt64(byte - UInt8(ascii: "0"))
+        }
+        return number * factor
+    }
+
+    // MARK: - Completions
+
+    mutating func forwardCompleted(_ operation: Operation, _ completion: Completion, of slot: Int) {
+        switch operation {
+        case .receiveClient: sourceCompleted(completion, .upload, of: slot)
+        case .receiveBroker: sourceCompleted(completion, .download, of: slot)
+        case .sendBroker: targetCompleted(completion, .upload, of: slot)
+        case .sendClient: targetCompleted(completion, .download, of: slot)
+        case .accept, .connect, .link, .signal: preconditionFailure("\(operation) while forwarding")
+        }
+    }
+
+    private mutating func sourceCompleted(_ completion: Completion, _ way: Way, of slot: Int) {
+        if sessions[slot][way].machine.isSplicing { return pump(way, of: slot) }
+        switch completion.result {
+        case 1...:
+            received(completion, way, of: slot)
+        case 0:
+            if let buffer = completion.buffer { kernel.recycle(buffer) }
+            perform(sessions[slot][way].machine.sourceEnded(), way, of: slot)
+        case -Errno.noBuffers.rawValue:
+            sessions[slot][way].machine.held()
+            starve(slot, way)
+        case -Errno.wouldBlock.rawValue, -Errno.interrupted.rawValue:
+            perform(.receive(expectsData: false), way, of: slot)
+        default:
+            broken(way.source, "recv", Errno(rawValue: -completion.result), slot)
+        }
+    }
+
+    private mutating func received(_ completion: Completion, _ way: Way, of slot: Int) {
+        guard let buffer = completion.buffer else { preconditionFailure("a receive without its buffer") }
+        let count = Int(completion.result)
+        let now = kernel.nowMilliseconds
+        sessions[slot].lastActivityAt = now
+        sessions[slot][way].buffer = buffer
+        sessions[slot][way].received += UInt64(count)
+        if way == .download && sessions[slot].firstByteTime == nil {
+            sessions[slot].firstByteTime = UInt32(clamping: now - sessions[slot].connectStartedAt)
+        }
+        let rate = sessions[slot][way].rate
+        if rate > 0 { sessions[slot][way].resumeAt = now + UInt64(count) * 1000 / rate }
+        let action = sessions[slot][way].machine.received(count, hasMoreData: completion.hasMoreData)
+        perform(action, way, of: slot)
+    }
+
+    private mutating func targetCompleted(_ completion: Completion, _ way: Way, of slot: Int) {
+        if sessions[slot][way].machine.isSplicing { return pump(way, of: slot) }
+        var count = 0
+        switch completion.result {
+        case 0...: count = Int(completion.result)
+        case -Errno.wouldBlock.rawValue, -Errno.interrupted.rawValue: break
+        default: return broken(way.target, "send", Errno(rawValue: -completion.result), slot)
+        }
+        if count > 0 {
+            sessions[slot].lastActivityAt = kernel.nowMilliseconds
+            sessions[slot][way].sent += UInt64(count)
+        }
+        let action = sessions[slot][way].machine.sent(count)
+        if sessions[slot][way].machine.pendingBytes == 0 { emptied(way, of: slot) }
+        perform(action, way, of: slot)
+    }
+
+    /// Everything pending is sent: the memory that held it goes back.
+    private mutating func emptied(_ way: Way, of slot: Int) {
+        if let buffer = sessions[slot][way].buffer {
+            kernel.recycle(buffer)
+            sessions[slot][way].buffer = nil
+        } else if way == .upload && !sessions[slot].isPrereadSent {
+            sessions[slot].isPrereadSent = true
+            trimPreread(slot)
+        } else {
+            sessions[slot][way].own.free()
+        }
+    }
+
+    // MARK: - Actions
+
+    mutating func perform(_ action: DirectionAction, _ way: Way, of slot: Int) {
+        switch action {
+        case .receive(let expectsData): receive(way, of: slot, expectsData: expectsData)
+        case .send: sendFromPool(way, of: slot)
+        case .drain: moveToOwnMemory(way, of: slot)
+        case .drainRest: drain(way, of: slot)
+        case .finish: finish(way, of: slot)
+        case .beginSplice: beginSplice(way, of: slot)
+        case .awaitSource:
+            kernel.queuePoll(
+                descriptor: sessions[slot].socket(way.source), events: .readable,
+                token: begin(way.sourceOperation, of: slot))
+        case .awaitTarget:
+            kernel.queuePoll(
+                descriptor: sessions[slot].socket(way.target), events: .writable,
+                token: begin(way.targetOperation, of: slot))
+        case .endSplice: endSplice(way, of: slot)
+        }
+    }
+
+    private mutating func receive(_ way: Way, of slot: Int, expectsData: Bool) {
+        var bytesMax = Int(sessions[slot].bufferBytes)
+        if sessions[slot][way].rate > 0 {
+            guard let allowed = allowedByRate(way, of: slot) else {
+                sessions[slot][way].machine.held()
+                armForwardTimer(slot)
+                return
+            }
+            bytesMax = min(bytesMax, allowed)
+        }
+        kernel.queueReceive(
+            socket: sessions[slot].socket(way.source), bytesMax: bytesMax, expectsData: expectsData,
+            token: begin(way.sourceOperation, of: slot))
+    }
+
+    /// nginx's limit: rate × (seconds since the start + 1) in all, and a pause of the read's own length after each read.
+    /// Nil: not now; `resumeAt` says when.
+    private mutating func allowedByRate(_ way: Way, of slot: Int) -> Int? {
+        let now = kernel.nowMilliseconds
+        guard sessions[slot][way].resumeAt <= now else { return nil }
+        let rate = sessions[slot][way].rate
+        let seconds = (now - sessions[slot].forwardingSince) / 1000 + 1
+        let (budget, isHuge) = rate.multipliedReportingOverflow(by: seconds)
+        let received = sessions[slot][way].received
+        if isHuge || budget > received { return isHuge ? Int.max : Int(clamping: budget - received) }
+        sessions[slot][way].resumeAt = now + (received - budget) * 1000 / rate + 1
+        return nil
+    }
+
+    private mutating func sendFromPool(_ way: Way, of slot: Int) {
+        guard let buffer = sessions[slot][way].buffer else { preconditionFailure("nothing to send from") }
+        let count = Int(sessions[slot][way].machine.pendingBytes)
+        unsafe kernel.queueSend(
+            socket: sessions[slot].socket(way.target), bytes: kernel.bytes(of: buffer), count: count, waits: false,
+            token: begin(way.targetOperation, of: slot))
+    }
+
+    private mutating func moveToOwnMemory(_ way: Way, of slot: Int) {
+        guard let buffer = sessions[slot][way].buffer else { preconditionFailure("nothing to move") }
+        let offset = Int(sessions[slot][way].machine.pendingOffset)
+        let count = Int(sessions[slot][way].machine.pendingBytes)
+        let isKept = unsafe sessions[slot][way].own.append(
+            UnsafeRawBufferPointer(start: kernel.bytes(of: buffer) + offset, count: count))
+        kernel.recycle(buffer)
+        sessions[slot][way].buffer = nil
+        guard isKept else {
+            logSession(.crit, slot, "no memory for what a slow reader has not taken")
+            return close(slot, .outOfResources)
+        }
+        sessions[slot][way].machine.movedToOwnMemory()
+        drain(way, of: slot)
+    }
+
+    private mutating func drain(_ way: Way, of slot: Int) {
+        let isPreread = way == .upload && !sessions[slot].isPrereadSent && !sessions[slot].preread.isEmpty
+        let memory = isPreread ? sessions[slot].preread : sessions[slot][way].own
+        let offset = sessions[slot][way].machine.pendingOffset
+        let count = Int(sessions[slot][way].machine.pendingBytes)
+        unsafe kernel.queueSend(
+            socket: sessions[slot].socket(way.target), bytes: memory.pointer(at: offset), count: count, waits: true,
+            token: begin(way.targetOperation, of: slot))
+    }
+
+    /// A source has said goodbye and its last byte is on its way. nginx ends the session here, unless
+    /// `proxy_half_close` keeps the other direction going.
+    private mutating func finish(_ way: Way, of slot: Int) {
+        let settings = settingsTable[sessions[slot].settings]
+        let isLast = sessions[slot].upload.machine.state == .ended && sessions[slot].download.machine.state == .ended
+        if settings.server.isHalfCloseAllowed && !isLast {
+            returnPipe(way, of: slot)
+            kernel.shutdownWriting(socket: sessions[slot].socket(way.target))
+            return
+        }
+        if logs(.info, of: slot) {
+            logSession(.info, slot, way == .upload ? "client disconnected" : "upstream disconnected")
+        }
+        close(slot, way == .upload || settings.server.isHalfCloseAllowed ? .clientClosed : .brokerClosed)
+    }
+
+    mutating func broken(_ side: Side, _ call: StaticString, _ error: Errno, _ slot: Int) {
+        if logs(.info, of: slot) {
+            let peer = side == .client ? "client" : "upstream"
+            logSession(.info, slot, "\(call)() failed (\(error.numberedText)) while proxying connection, \(peer) is gone")
+        }
+        close(slot, side == .client ? .clientReset : .brokerReset)
+    }
+
+    // MARK: - Sessions that wait for a buffer
+
+    mutating func starve(_ slot: Int, _ way: Way) {
+        region.countStarved(identity.slot)
+        starved.append(Starved(slot: UInt32(slot), generation: sessions[slot].generation, way: way))
+    }
+
+    /// Buffers that were given back in this turn are there again; a pool that is too small grows, up to its limit.
+    mutating func feedStarved() {
+        guard !starved.isEmpty else { return }
+        _ = kernel.growBuffers()
+        var waiting: [Starved] = []
+        swap(&waiting, &starved)
+        for entry in waiting {
+            let slot = Int(entry.slot)
+            guard sessions[slot].generation == entry.generation else { continue }
+            switch sessions[slot].machine.state {
+            case .prereading:
+                prereadMore(slot)
+            case .forwarding where sessions[slot][entry.way].machine.state == .held:
+                perform(sessions[slot][entry.way].machine.resumed(), entry.way, of: slot)
+            default:
+                break
+            }
+        }
+    }
+
+    // MARK: - Time
+
+    func idleDeadline(of slot: Int) -> UInt64 {
+        sessions[slot].lastActivityAt + UInt64(sessions[slot].idleTimeout)
+    }
+
+    /// Activity only moves `lastActivityAt`; the timer finds out when it fires, so that a message arms nothing.
+    mutating func armForwardTimer(_ slot: Int) {
+        var deadline = idleDeadline(of: slot)
+        for way in [Way.upload, .download] where sessions[slot][way].isPaused {
+            deadline = min(deadline, sessions[slot][way].resumeAt)
+        }
+        timers.arm(slot, deadline: deadline)
+    }
+
+    mutating func forwardTimerExpired(_ slot: Int, now: UInt64) {
+        guard idleDeadline(of: slot) > now else {
+            logSession(.info, slot, "connection timed out (110: Connection timed out) while proxying connection")
+            return close(slot, .idleTimeout)
+        }
+        for way in [Way.upload, .download] where sessions[slot][way].isPaused && sessions[slot][way].resumeAt <= now {
+            perform(sessions[slot][way].machine.resumed(), way, of: slot)
+        }
+        armForwardTimer(slot)
+    }
+}
+
+extension DirectionState {
+    /// Held by its rate, not for want of a buffer.
+    var isPaused: Bool { machine.state == .held && rate > 0 && resumeAt > 0 }
+}
+
+extension Way {
+    var source: Side { self == .upload ? .client : .broker }
+    var target: Side { self == .upload ? .broker : .client }
+    var sourceOperation: Operation { self == .upload ? .receiveClient : .receiveBroker }
+    var targetOperation: Operation { self == .upload ? .sendBroker : .sendClient }
+}
+
+extension Session {
+    func socket(_ side: Side) -> Int32 { side == .client ? client : broker }
+
+    subscript(way: Way) -> DirectionState {
+        _read {
+            if way == .upload { yield upload } else { yield download }
+        }
+        _modify {
+            if way == .upload { yield &upload } else { yield &download }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a bundle to a running generation: slices while it is prepared, and the commit, which is the only moment in which
+// anything changes. New connections use the new generation from there on; live sessions keep the settings they hold.
+
+import EventLoop
+import LinuxIO
+import ProxyConfig
+import SharedState
+import Vocabulary
+
+extension Worker where K: ~Copyable {
+    /// One slice of the preparation. Answers the master when it is done or refused.
+    mutating func prepareSlice() {
+        guard var preparation = preparing.take() else { return }
+        switch preparation.stage {
+        case .gathering, .ready:
+            preparing = consume preparation
+        case .parsing(var builder):
+            if builder.step() == .more {
+                preparation.stage = .parsing(builder)
+                preparing = consume preparation
+                return
+            }
+            let outcome = builder.finish()
+            guard let configuration = outcome.configuration else {
+                let reason = outcome.diagnostics.first { $0.level == .emerg }?.headline
+                return refuse(preparation, reason ?? "the configuration is not valid in this worker")
+            }
+            preparation.stage = .grouping(configuration, groups: [])
+            preparing = consume preparation
+        case .grouping(let configuration, var groups):
+            guard groups.count < configuration.upstreams.count else {
+                let number = preparation.number
+                preparation.stage = .ready(configuration, groups: groups)
+                preparing = consume preparation
+                return answer(.ready, generation: number)
+            }
+            let upstream = configuration.upstreams[groups.count]
+            guard let group = Group(upstream, region: region) else {
+                return refuse(preparation, "upstream \"\(upstream.name)\" has no place in the shared region")
+            }
+            groups.append(group)
+            preparation.stage = .grouping(configuration, groups: groups)
+            preparing = consume preparation
+        }
+    }
+
+    private mutating func refuse(_ preparation: consuming Preparation, _ reason: String) {
+        let number = preparation.number
+        preparation.abandon()
+        answer(.refused, generation: number, text: reason)
+    }
+
+    /// Swaps: sinks, settings, listeners. Nothing in here can fail.
+    mutating func commit() {
+        guard let preparation = preparing.take(), case .ready(let configuration, let groups) = preparation.stage else {
+            logWorker(.alert, "the master committed a generation that this worker has not prepared")
+            return
+        }
+        let sinkOf = openSinks(configuration, preparation.logDescriptors)
+        errorTargets = targets(configuration.main.errorLogs, sinkOf)
+        let settings = configuration.servers.map { server in
+            settingsTable.add(makeSettings(server, configuration, sinkOf))
+        }
+        let old = current
+        current = generations.add(
+            Generation(
+                number: preparation.number, configuration: configuration, groups: groups, sinks: sinkOf,
+                settings: settings))
+        // The numbers of the shared table count both sides' connections, as nginx's do.
+        let connections = configuration.main.workerConnections ?? identity.descriptorLimit
+        sessionsMax = max(1, min(connections / 2, sessions.capacity))
+        arrange(configuration.listeners, settings, preparation.listenerDescriptors)
+        if let old { letGoOfGeneration(old) }
+        answer(.committed, generation: preparation.number)
+    }
+
+    // MARK: - Sinks and settings
+
+    private mutating func openSinks(_ configuration: Configuration, _ descriptors: [Int: Int32]) -> [Int] {
+        let sinkOf = configuration.logDestinations.indices.map { index in
+            sinks.open(configuration.logDestinations[index], descriptor: descriptors[index])
+        }
+        var buffers: [Int: AccessLog] = [:]
+        for log in configuration.servers.flatMap(\.accessLogs) {
+            let known = buffers[sinkOf[log.destination]]
+            if known == nil || (log.bufferBytes ?? 0) > (known?.bufferBytes ?? 0) {
+                buffers[sinkOf[log.destination]] = log
+            }
+        }
+        for sink in Set(sinkOf) {
+            sinks.configure(
+                sink, bufferBytes: buffers[sink]?.bufferBytes, flushMilliseconds: buffers[sink]?.flushMilliseconds)
+        }
+        return sinkOf
+    }
+
+    private func targets(_ logs: [ErrorLog], _ sinkOf: [Int]) -> [ServerSettings.ErrorTarget] {
+        logs.map { ServerSettings.ErrorTarget(sink: sinkOf[$0.destination], level: $0.level) }
+    }
+
+    private func makeSettings(_ server: Server, _ configuration: Configuration, _ sinkOf: [Int]) -> ServerSettings {
+        let formats = server.accessLogs.map { configuration.logFormats[$0.format] }
+        return ServerSettings(
+            server: server, assignedCount: configuration.assignedVariables.count,
+            accessLines: zip(server.accessLogs, formats).map { log, format in
+                ServerSettings.AccessLine(sink: sinkOf[log.destination], format: format, condition: log.condition)
+            },
+            errorTargets: targets(server.errorLogs, sinkOf),
+            maps: ServerSettings.reachableMaps(of: server, formats: formats, in: configuration.maps))
+    }
+
+    // MARK: - Listeners
+
+    private mutating func arrange(_ wanted: [Listener], _ settings: [UInt32], _ descriptors: [Int: Int32]) {
+        for (position, listener) in wanted.enumerated() {
+            let index = listenerIndex(of: listener.endpoint)
+            settingsTable.hold(settings[listener.server])
+            if listeners[index].descriptor >= 0 {
+                settingsTable.letGo(listeners[index].settings)
+            } else if let descriptor = descriptors[position] {
+                listeners[index].descriptor = descriptor
+            } else {
+                settingsTable.letGo(settings[listener.server])
+                logWorker(.alert, "the master sent no socket for \(listener.endpoint.text)")
+                continue
+            }
+            listeners[index].settings = settings[listener.server]
+            kernel.setListenerNoDelay(
+                listeners[index].descriptor,
+                isOn: settingsTable[settings[listener.server]].server.isTCPNoDelay)
+            acceptAt(index)
+        }
+        let endpoints = Set(wanted.map(\.endpoint))
+        for index in listeners.indices where !endpoints.contains(listeners[index].endpoint) { retire(index) }
+    }
+
+    private mutating func listenerIndex(of endpoint: Endpoint) -> Int {
+        // An entry that is still being drained keeps its old socket; the address gets a new entry.
+        if let index = listeners.firstIndex(where: { $0.endpoint == endpoint && !$0.isClosing }) { return index }
+        listeners.append(ListenerState(endpoint: endpoint, text: endpoint.text, descriptor: -1, settings: 0))
+        return listeners.count - 1
+    }
+}

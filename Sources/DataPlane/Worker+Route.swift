@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Content: what the server block does with a session that has been read far enough. `return` answers; `proxy_pass`
+// names a group, or an address by variables, and a server of it is chosen here.
+
+import Balancing
+import EventLoop
+import LinuxIO
+import ProxyConfig
+import SessionCore
+import SharedState
+import Vocabulary
+
+extension Worker where K: ~Copyable {
+    mutating func route(_ slot: Int) {
+        let server = settingsTable[sessions[slot].settings].server
+        sessions[slot].firstTryAt = kernel.nowMilliseconds
+        switch server.content {
+        case .respond(let text):
+            respond(slot, with: value(of: text, for: slot))
+        case .proxy(let upstream):
+            sessions[slot].group = Int32(upstream)
+            tryNext(slot)
+        case .proxyByName(let template):
+            routeByName(slot, value(of: template, for: slot))
+        }
+    }
+
+    // MARK: - `return`
+
+    private mutating func respond(_ slot: Int, with text: [UInt8]) {
+        sessions[slot].machine.respond()
+        letGoOfRouting(slot)
+        guard !text.isEmpty else { return close(slot, .returned) }
+        guard sessions[slot].download.own.append(text) else { return close(slot, .outOfResources) }
+        let server = settingsTable[sessions[slot].settings].server
+        sessions[slot].phaseDeadline = kernel.nowMilliseconds + UInt64(server.idleTimeoutMilliseconds)
+        armTimer(slot)
+        sendResponse(slot)
+    }
+
+    private mutating func sendResponse(_ slot: Int) {
+        let sent = UInt32(sessions[slot].download.sent)
+        let own = sessions[slot].download.own
+        let count = Int(own.count - sent)
+        unsafe kernel.queueSend(
+            socket: sessions[slot].client, bytes: own.pointer(at: sent), count: count, waits: true,
+            token: begin(.sendClient, of: slot))
+    }
+
+    mutating func responseSent(_ completion: Completion, of slot: Int) {
+        guard completion.result > 0 else { return close(slot, .clientReset) }
+        sessions[slot].download.sent += UInt64(completion.result)
+        if sessions[slot].download.sent < UInt64(sessions[slot].download.own.count) {
+            sendResponse(slot)
+        } else {
+            close(slot, .returned)
+        }
+    }
+
+    // MARK: - `proxy_pass` with variables
+
+    private mutating func routeByName(_ slot: Int, _ name: [UInt8]) {
+        let text = String(decoding: name, as: UTF8.self)
+        guard let routing = sessions[slot].routing else { preconditionFailure("a session routes without a generation") }
+        if let group = generations[routing].groupByName[text] {
+            sessions[slot].group = Int32(group)
+            tryNext(slot)
+            return
+        }
+        let endpoint: Endpoint
+        switch ProxyTarget(text) {
+        case .address(let address): endpoint = address
+        case .nameOnly(let host):
+            logSession(
+                .error, slot,
+                "no resolver defined to resolve \(host); proxy_pass may name an upstream group or an address")
+            return close(slot, .internalError)
+        case .noPort:
+            logSession(.error, slot, "no port in upstream \"\(text)\"")
+            return close(slot, .internalError)
+        }
+        guard let address = try? SocketAddress(endpoint) else {
+            logSession(.error, slot, "the path in upstream \"\(text)\" is too long for a unix socket")
+            return close(slot, .internalError)
+        }
+        sessions[slot].tries += 1
+        connect(slot, to: address)
+    }
+
+    // MARK: - Choosing a server
+
+    /// Chooses a server among those that this session has not tried, and connects to it.
+    mutating func tryNext(_ slot: Int) {
+        if sessions[slot].triesIndex < 0 { sessions[slot].triesIndex = tries.take() }
+        guard let routing = sessions[slot].routing else { preconditionFailure("a session routes without a generation") }
+        let group = generations[routing].groups[Int(sessions[slot].group)]
+        guard let index = choose(from: group, for: slot) else {
+            logSession(.error, slot, "no live upstreams while connecting to upstream")
+            close(slot, .noBroker)
+            return
+        }
+        let member = group.members[index]
+        sessions[slot].peerIndex = Int32(index)
+        sessions[slot].peer = member.slot
+        sessions[slot].tries += 1
+        connect(slot, to: member.address)
+    }
+
+    /// One choice, under the group's lock, so that workers share one sequence: weights, failures and session counts are
+    /// copied out, the policy decides, and what it changed is written back. The session counts from here on.
+    private mutating func choose(from group: Group, for slot: Int) -> Int? {
+        var key: [UInt8] = []
+        swap(&key, &line)
+        key.removeAll(keepingCapacity: true)
+        if let template = group.key { append(template, of: slot, to: &key) }
+        defer { swap(&key, &line) }
+
+        var memory = tries[sessions[slot].triesIndex]
+        let holdsLock = region.lock(group.slot)
+        defer { if holdsLock { region.unlock(group.slot) } }
+        peerStates.removeAll(keepingCapacity: true)
+        for member in group.members { peerStates.append(state(of: member)) }
+        var states = peerStates.mutableSpan
+        let index = Balancer.choose(
+            group.method, key: key.span, peers: &states, tries: &memory, now: Int64(kernel.nowMilliseconds / 1000),
+            random: &random)
+        for (index, member) in group.members.enumerated() {
+            let window = PeerWindow(peerStates[index])
+            // Most policies change one peer or none; a line that is not written is not taken from other processors.
+            if window != region.window(of: member.slot) { region.store(window: window, of: member.slot) }
+        }
+        tries[sessions[slot].triesIndex] = memory
+        if let index { region.addSession(worker: identity.slot, peer: group.members[index].slot) }
+        return index
+    }
+
+    private func state(of member: Group.Member) -> PeerState {
+        var state = member.template
+        let window = region.window(of: member.slot)
+        state.effectiveWeight = window.isFresh ? state.weight : window.effectiveWeight
+        state.currentWeight = window.currentWeight
+        state.fails = window.fails
+        state.accessedSeconds = window.accessedSeconds
+        state.checkedSeconds = window.checkedSeconds
+        state.sessions = region.activeSessions(of: member.slot)
+        if region.health(of: member.slot) != .up { state.flags.insert(.unhealthy) }
+        return state
+    }
+
+    /// The session has chosen, or ends: what choosing needed goes.
+    mutating func letGoOfRouting(_ slot: Int) {
+        if sessions[slot].triesIndex >= 0 {
+            tries.giveBack(sessions[slot].triesIndex)
+            sessions[slot].triesIndex = -1
+        }
+        guard let routing = sessions[slot].routing else { return }
+        sessions[slot].routing = nil
+        letGoOfGeneration(routing)
+    }
+
+    mutating func letGoOfGeneration(_ index: Int) {
+        guard let freed = generations.letGo(index) else { return }
+        for settings in freed.settings { settingsTable.letGo(settings) }
+    }
+}
+
+/// What a `proxy_pass` that was put together from variables may say, besides a group's name.
+private enum ProxyTarget {
+    case address(Endpoint)
+    /// A host name, which would have to be resolved.
+    case nameOnly(String)
+    case noPort
+
+    init(_ text: String) {
+        if text.hasPrefix("unix:") {
+            self = .address(.unix(String(text.dropFirst(5))))
+            return
+        }
+        guard let colon = text.lastIndex(of: ":"), text.last != "]",
+            let port = UInt16(text[text.index(after: colon)...]), port > 0
+        else {
+            self = .noPort
+            return
+        }
+        var host = text[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+        if let address = IPAddress(text: String(host)) {
+            self = .address(.ip(IPEndpoint(address: address, port: port)))
+        } else {
+            self = .nameOnly(String(host))
+        }
+    }
+}

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One worker: its state, its turn, and who handles which completion. What a session lives through stands in the files
+// named after the phases: Accept, Access, Preread, Route, Connect, Forward, Close; Control talks with the master.
+//
+//   turn:  kernel.turn ─▶ completions ─▶ expired timers ─▶ sessions that waited for a buffer ─▶ one slice of a
+//          generation that is being prepared ─▶ log lines
+//
+// Invariants, which the simulation checks after each turn:
+// 1. Every slot that is not free belongs to a session that is not released; `sessions.count` is their number.
+// 2. A buffer of the pool is the kernel's, or is named by exactly one direction.
+// 3. Every session that was accepted ends in exactly one access log line for each of its logs.
+
+import Balancing
+import ControlLink
+import EventLoop
+import LinuxIO
+import Patterns
+import ProxyConfig
+import SessionCore
+import SharedState
+import Vocabulary
+
+/// Whose operation a completion ends; the operation byte of its token.
+enum Operation: UInt8 {
+    case accept = 1
+    case connect, receiveClient, receiveBroker, sendClient, sendBroker
+    case link, signal
+
+    /// The session machine's word for it; nil for operations of the worker itself.
+    var inFlight: OperationSet? {
+        switch self {
+        case .connect: .connect
+        case .receiveClient: .receiveClient
+        case .receiveBroker: .receiveBroker
+        case .sendClient: .sendClient
+        case .sendBroker: .sendBroker
+        case .accept, .link, .signal: nil
+        }
+    }
+}
+
+/// What does not change while a worker lives.
+struct WorkerIdentity {
+    let slot: WorkerSlot
+    let processID: Int32
+    let hostname: [UInt8]
+    /// Sessions that the descriptor limit allows.
+    let descriptorLimit: Int
+    /// For what chance decides: `random`.
+    let seed: UInt64
+}
+
+/// Where a direction that found no buffer waits.
+struct Starved: BitwiseCopyable {
+    var slot: UInt32
+    var generation: UInt32
+    var way: Way
+}
+
+/// Expression matching needs scratch memory that outlives a call; in a class, so that evaluating stays non-mutating.
+final class MatchScratch {
+    private var matcher = PatternMatcher(captureCountMax: 9)
+
+    /// The groups of a match, the whole match first; nil without a match.
+    func groups(of pattern: Pattern, in subject: [UInt8]) -> [[UInt8]]? {
+        guard matcher.match(pattern, subject) == .matched else { return nil }
+        return (0...pattern.captureCount).map { group in
+            matcher.capture(group).map { Array(subject[$0]) } ?? []
+        }
+    }
+}
+
+struct Worker<K: Kernel & ~Copyable>: ~Copyable {
+    var kernel: K
+    let region: SharedRegion
+    let identity: WorkerIdentity
+
+    var sessions: SessionTable
+    var timers: TimerWheel
+    /// `worker_connections` of the present configuration, in sessions.
+    var sessionsMax: Int
+    var connectionNumber: UInt64 = 0
+
+    var settingsTable = SettingsTable()
+    var generations = GenerationTable()
+    /// Index of the committed generation; nil before the first commit.
+    var current: Int? = nil
+    var preparing: Preparation? = nil
+
+    var listeners: [ListenerState] = []
+    /// Accepting is paused until then: descriptors were used up.
+    var acceptResumesAt: UInt64? = nil
+    /// Not to be repeated for each connection of a storm.
+    var capacityLogQuietUntil: UInt64 = 0
+
+    var starved: [Starved] = []
+    /// Pipes that nobody uses, and how many exist.
+    var idlePipes: [PipeDescriptors] = []
+    var pipeCount = 0
+    var tries = TriesPool()
+    /// Reused for each choice.
+    var peerStates: [PeerState] = []
+    var random: RandomDraws
+
+    var sinks = LogSinks()
+    /// Before the first commit, and for what belongs to no session.
+    var errorTargets: [ServerSettings.ErrorTarget] = []
+    /// Reused for each line and each key.
+    var line: [UInt8] = []
+    let matching = MatchScratch()
+
+    var link: LinkEndpoint
+    let signals: Int32
+    var isQuitting = false
+    var isStopping = false
+    var quitDeadline: UInt64? = nil
+
+    init(
+        kernel: consuming K, region: SharedRegion, identity: WorkerIdentity, link: consuming LinkEndpoint,
+        signals: Int32
+    ) {
+        let capacity = max(1, identity.descriptorLimit / 2)
+        self.region = region
+        self.identity = identity
+        sessions = SessionTable(capacity: capacity)
+        timers = TimerWheel(capacity: capacity, now: kernel.nowMilliseconds)
+        sessionsMax = capacity
+        self.kernel = kernel
+        random = RandomDraws(seed: identity.seed)
+        self.link = link
+        self.signals = signals
+        line.reserveCapacity(4096)
+    }
+
+    /// Runs until stopped. The exit code of the process.
+    mutating func run() -> Int32 {
+        watchLink()
+        watchSignals()
+        while !isDone { turn() }
+        sinks.writeAll()
+        return 0
+    }
+
+    /// One turn: waits for something to happen, and does all that follows from it.
+    mutating func turn() {
+        kernel.turn(until: nextDeadline)
+        region.countTurn(identity.slot)
+        while let completion = kernel.nextCompletion() { handle(completion) }
+        expireTimers()
+        feedStarved()
+        if preparing != nil { prepareSlice() }
+        reportLogLoss()
+        sinks.endTurn(now: kernel.nowMilliseconds)
+    }
+
+    var isDone: Bool {
+        if isStopping { return sessions.count == 0 }
+        return isQuitting && sessions.count == 0 && listeners.allSatisfy { $0.descriptor < 0 }
+    }
+
+    private var nextDeadline: UInt64? {
+        if preparing?.isBuilding == true || !starved.isEmpty { return 0 }
+        var deadline = timers.nextWakeup
+        for other in [sinks.nextFlush, acceptResumesAt, quitDeadline] {
+            if let other { deadline = min(deadline ?? other, other) }
+        }
+        return deadline
+    }
+
+    private mutating func handle(_ completion: Completion) {
+        guard let operation = Operation(rawValue: completion.token.operation) else { return }
+        switch operation {
+        case .accept: acceptCompleted(completion)
+        case .link: linkIsReadable()
+        case .signal: signalIsReadable()
+        case .connect, .receiveClient, .receiveBroker, .sendClient, .sendBroker:
+            sessionCompleted(operation, completion)
+        }
+    }
+
+    private mutating func sessionCompleted(_ operation: Operation, _ completion: Completion) {
+        let slot = Int(completion.token.index)
+        // Slots are released only when nothing is in flight, so a stale completion is a fault of ours.
+        precondition(sessions[slot].generation == completion.token.generation)
+        sessions[slot].machine.finished(operation.inFlight!)
+        switch sessions[slot].machine.state {
+        case .closing:
+            if let buffer = completion.buffer { kernel.recycle(buffer) }
+            releaseIfDone(slot)
+        case .prereading:
+            precondition(operation == .receiveClient)
+            prereadReceived(completion, of: slot)
+        case .connecting:
+            connectStepCompleted(operation, completion, of: slot)
+        case .forwarding:
+            forwardCompleted(operation, completion, of: slot)
+        case .responding:
+            responseSent(completion, of: slot)
+        case .free, .routing:
+            preconditionFailure("\(operation) completed in \(sessions[slot].machine.state)")
+        }
+    }
+
+    /// The token of a session's operation, which from here on is in the kernel.
+    mutating func begin(_ operation: Operation, of slot: Int) -> Token {
+        sessions[slot].machine.started(operation.inFlight!)
+        return token(operation, of: slot)
+    }
+
+    func token(_ operation: Operation, of slot: Int) -> Token {
+        Token(operation: operation.rawValue, generation: sessions[slot].generation, index: UInt32(slot))
+    }
+
+    // MARK: - Time
+
+    private mutating func expireTimers() {
+        let now = kernel.nowMilliseconds
+        while let slot = timers.popExpired(now: now) { timerExpired(slot, now: now) }
+        if let resume = acceptResumesAt, resume <= now {
+            acceptResumesAt = nil
+            acceptEverywhere()
+        }
+        if let deadline = quitDeadline, deadline <= now {
+            quitDeadline = nil
+            closeAll(.shutdown)
+        }
+    }
+
+    private mutating func timerExpired(_ slot: Int, now: UInt64) {
+        switch sessions[slot].machine.state {
+        case .prereading, .connecting, .responding:
+            guard sessions[slot].phaseDeadline <= now else { return armTimer(slot) }
+            phaseTimedOut(slot)
+        case .forwarding:
+            forwardTimerExpired(slot, now: now)
+        case .free, .routing, .closing:
+            break
+        }
+    }
+
+    private mutating func phaseTimedOut(_ slot: Int) {
+        switch sessions[slot].machine.state {
+        case .prereading:
+            logSession(.info, slot, "client timed out (110: Connection timed out)")
+            close(slot, .prereadTimeout)
+        case .connecting:
+            connectTimedOut(slot)
+        default:
+            logSession(.info, slot, "client timed out (110: Connection timed out)")
+            close(slot, .idleTimeout)
+        }
+    }
+
+    mutating func armTimer(_ slot: Int) {
+        timers.arm(slot, deadline: sessions[slot].phaseDeadline)
+    }
+}
