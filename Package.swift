@@ -66,7 +66,12 @@ let package = Package(
         library("LinuxIO", ["CLinux", "Vocabulary"]),
         library("EventLoop", ["CUring", "CLinux", "LinuxIO", "Vocabulary"]),
         library("SharedState", ["CShared", "CLinux", "LinuxIO", "Vocabulary"]),
+<<<<<<< Updated upstream
         library("ControlLink", ["LinuxIO", "CLinux", "Vocabulary"]),
+=======
+        library("ControlLink", ["LinuxIO", "Vocabulary"]),
+        library("MQTTClient", ["MQTTWire", "LinuxIO", "Vocabulary"]),
+>>>>>>> Stashed changes
 
         // Planes: none imports another.
         library(
@@ -89,7 +94,7 @@ let package = Package(
         .executableTarget(
             name: "weirctl",
             dependencies: [
-                "MQTTWire", "ProxyConfig", "LinuxIO", "SharedState", "Vocabulary",
+                "MQTTClient", "MQTTWire", "ProxyConfig", "LinuxIO", "SharedState", "Vocabulary",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: swift),
 
@@ -99,5 +104,6 @@ let package = Package(
         tests("PatternsTests", ["Patterns"]),
         tests("HealthTests", ["Health", "Patterns"]),
         tests("ControlPlaneTests", ["ControlPlane", "Vocabulary"]),
+        tests("MQTTClientTests", ["MQTTClient", "MQTTWire", "LinuxIO", "Vocabulary"]),
     ]
 )
