@@ -66,12 +66,8 @@ let package = Package(
         library("LinuxIO", ["CLinux", "Vocabulary"]),
         library("EventLoop", ["CUring", "CLinux", "LinuxIO", "Vocabulary"]),
         library("SharedState", ["CShared", "CLinux", "LinuxIO", "Vocabulary"]),
-<<<<<<< Updated upstream
         library("ControlLink", ["LinuxIO", "CLinux", "Vocabulary"]),
-=======
-        library("ControlLink", ["LinuxIO", "Vocabulary"]),
         library("MQTTClient", ["MQTTWire", "LinuxIO", "Vocabulary"]),
->>>>>>> Stashed changes
 
         // Planes: none imports another.
         library(
