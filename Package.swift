@@ -99,7 +99,7 @@ let package = Package(
         tests("BalancingTests", ["Balancing"], resources: [.copy("Fixtures")]),
         tests("PatternsTests", ["Patterns"]),
         tests("HealthTests", ["Health", "Patterns"]),
-        tests("ControlPlaneTests", ["ControlPlane", "Vocabulary"]),
+        tests("ControlPlaneTests", ["ControlPlane", "LinuxIO", "ProxyConfig", "Vocabulary"]),
         tests("MQTTClientTests", ["MQTTClient", "MQTTWire", "LinuxIO", "Vocabulary"]),
     ]
 )

@@ -57,6 +57,13 @@ package enum Descriptors {
         if Glibc.close(number) == -1, errno == EBADF { preconditionFailure("descriptor \(number) was closed twice") }
     }
 
+    /// A second number for the same open file, closed on exec.
+    package static func duplicate(_ number: Int32) throws(Errno) -> Descriptor {
+        let owner = Descriptor(try answer { dup(number) })
+        try owner.setCloseOnExec(true)
+        return owner
+    }
+
     /// Closes `first` and all above, in a child that keeps nothing else.
     package static func closeAll(from first: Int32) throws(Errno) {
         try result { cl_close_range(UInt32(first), UInt32.max) }

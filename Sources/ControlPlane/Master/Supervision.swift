@@ -107,7 +107,7 @@ package struct Supervision: Sendable {
     package internal(set) var positionCount = 0
     package internal(set) var exitCode: Int32 = 0
 
-    private var backOffs: [Child: CrashBackOff] = [:]
+    var backOffs: [Child: CrashBackOff] = [:]
     /// True once any worker has committed: before that, a refusal means that this machine cannot run us.
     var hasEverServed = false
     let slotCount: Int
@@ -187,6 +187,7 @@ package struct Supervision: Sendable {
         var actions: [SupervisionAction] = []
         switch stage {
         case .leaving, .discarded, .waiting:
+            backOffs[child] = nil
             actions += drained(child)
         case .joining:
             actions += giveUp("\(child.name) \(description) while it was preparing", except: child)
@@ -268,4 +269,9 @@ package struct Supervision: Sendable {
         }
         return children.sorted { rank($0) < rank($1) }
     }
+}
+
+extension Supervision {
+    /// Whether the next process of this child replaces one that died.
+    package func hasDied(_ child: Child) -> Bool { backOffs[child] != nil }
 }

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a child does between fork(2) and its program: it drops all that is the master's, takes the limits and the place
+// that the configuration gives it, and gives up its rights. The order is nginx's: what needs root comes first.
+
+import ControlLink
+import LinuxIO
+import ProxyConfig
+import SharedState
+import Vocabulary
+
+/// A child's whole program; the result is its exit code.
+package typealias ChildProgram = (_ slot: Int, _ link: consuming LinkEndpoint, _ region: SharedRegion) -> Int32
+
+struct ChildSetup {
+    var title: String
+    var main: MainSettings
+    /// Worker 0, 1, …; nil for the prober, which gets no CPU of its own and no priority.
+    var position: Int?
+    /// Nil when the master is not root: then all stay what it is.
+    var user: UserIdentity?
+    var keepsNetRaw: Bool
+    var masterID: Int32
+    var log: ErrorLogWriter
+
+    /// Where the link is after `enter`: the first number behind standard error.
+    static let linkDescriptor: Int32 = 3
+    /// nginx's code for a child that need not be started again.
+    private static let fatalCode: Int32 = 2
+
+    /// Leaves the link at `linkDescriptor` and no other descriptor open but the standard ones.
+    func enter(link: Int32) {
+        do throws(Errno) {
+            try Signals.reset()
+            try Signals.ignoreBrokenPipes()
+        } catch { log.write(.alert, "sigprocmask() failed (\(error.numberedText))") }
+        Processes.setTitle("weir: \(title)", shortName: "weir")
+        setLimits()
+        if let position { setPlace(position) }
+        if let user {
+            do throws(CallFault) { try Processes.become(user, keepsNetRaw: keepsNetRaw) } catch {
+                log.write(.emerg, "\(error.call) failed (\(error.error.numberedText))")
+                Processes.exit(ChildSetup.fatalCode)
+            }
+        }
+        if let directory = main.workingDirectory {
+            attempt("chdir(\"\(directory)\")") { () throws(Errno) in try Processes.changeDirectory(directory) }
+        }
+        Processes.setEnvironment(keptEnvironment)
+        LocalTime.loadZone()
+        do throws(Errno) {
+            try Descriptors.replace(ChildSetup.linkDescriptor, with: link)
+            try Descriptors.closeAll(from: ChildSetup.linkDescriptor + 1)
+            // Forgotten by the kernel when the user changes, so it comes after that.
+            try Processes.setParentDeathSignal(ChildSetup.terminate)
+        } catch { Processes.exit(ChildSetup.fatalCode) }
+        if Processes.parentID != masterID { Processes.exit(0) }
+    }
+
+    private static let terminate: Int32 = 15
+
+    private func setLimits() {
+        if let count = main.descriptorLimit {
+            attempt("setrlimit(RLIMIT_NOFILE, \(count))") { () throws(Errno) in
+                try Processes.setLimit(of: .descriptors, .init(soft: UInt(count), hard: UInt(count)))
+            }
+        } else if let limit = try? Processes.limit(of: .descriptors), limit.soft < limit.hard {
+            try? Processes.setLimit(of: .descriptors, .init(soft: limit.hard, hard: limit.hard))
+        }
+        if let bytes = main.coreSizeLimitBytes {
+            attempt("setrlimit(RLIMIT_CORE, \(bytes))") { () throws(Errno) in
+                try Processes.setLimit(of: .coreBytes, .init(soft: UInt(bytes), hard: UInt(bytes)))
+            }
+        }
+    }
+
+    private func setPlace(_ position: Int) {
+        if let priority = main.workerPriority {
+            attempt("setpriority(\(priority))") { () throws(Errno) in try Processes.setPriority(priority) }
+        }
+        guard let words = main.affinity.mask(position: position, allowed: (try? Processes.affinity()) ?? []) else { return }
+        attempt("sched_setaffinity()") { () throws(Errno) in try Processes.setAffinity(words) }
+    }
+
+    /// nginx: TZ stays whatever `env` says; a bare name keeps the master's value.
+    private var keptEnvironment: [String] {
+        var entries: [String] = []
+        for entry in ["TZ"] + main.environment {
+            if entry.contains("=") {
+                entries.append(entry)
+            } else if let value = Processes.environmentValue(entry) {
+                entries.append("\(entry)=\(value)")
+            }
+        }
+        return entries
+    }
+
+    /// What cannot be set is an alert, and the child works without it, as in nginx.
+    private func attempt(_ call: String, _ body: () throws(Errno) -> Void) {
+        do throws(Errno) { try body() } catch { log.write(.alert, "\(call) failed (\(error.numberedText))") }
+    }
+}
+
+extension MainSettings.Affinity {
+    /// The CPUs of the worker at `position` out of those that this process may use; nil: all.
+    func mask(position: Int, allowed: [UInt64]) -> [UInt64]? {
+        switch self {
+        case .none: return nil
+        case .masks(let masks): return masks.isEmpty ? nil : masks[min(position, masks.count - 1)].words
+        case .automatic(let limit):
+            let cpus = (0..<(allowed.count * 64)).filter { cpu in
+                allowed[cpu / 64] >> UInt64(cpu % 64) & 1 == 1 && (limit?.contains(cpu) ?? true)
+            }
+            guard !cpus.isEmpty else { return nil }
+            let cpu = cpus[position % cpus.count]
+            var words = [UInt64](repeating: 0, count: cpu / 64 + 1)
+            words[cpu / 64] = 1 << UInt64(cpu % 64)
+            return words
+        }
+    }
+}

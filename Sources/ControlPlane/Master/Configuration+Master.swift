@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the master reads out of a configuration: how many workers, as whom, and what they need in the shared region.
+
+import LinuxIO
+import ProxyConfig
+import SharedState
+
+extension Configuration {
+    /// `worker_processes`; `auto` is the CPUs that this process may use.
+    var workerCount: Int {
+        let count =
+            switch main.workerCount {
+            case .number(let number): number
+            case .automatic: Processes.availableProcessorCount()
+            }
+        return max(1, min(count, SharedRegion.workersMax))
+    }
+
+    /// nginx's default user; only root can become another.
+    private static let defaultUser = "nobody"
+
+    /// Whom children run as; nil: as the master does.
+    var childUser: UserIdentity? {
+        guard Processes.isRoot, var user = Processes.user(named: main.user ?? Configuration.defaultUser) else {
+            return nil
+        }
+        if let group = main.group, let number = Processes.groupID(named: group) { user.groupID = number }
+        return user
+    }
+
+    /// As nginx, which refuses a name that the system does not know.
+    func checkUser() throws(StartFault) {
+        guard Processes.isRoot else { return }
+        let name = main.user ?? Configuration.defaultUser
+        if Processes.user(named: name) == nil { throw StartFault("getpwnam(\"\(name)\") failed") }
+        if let group = main.group, Processes.groupID(named: group) == nil {
+            throw StartFault("getgrnam(\"\(group)\") failed")
+        }
+    }
+
+    /// Whether the shared region has room for every server.
+    func checkSlots() throws(StartFault) {
+        if upstreams.count > SharedRegion.groupsMax {
+            throw StartFault(SlotFault.groupsUsedUp(max: SharedRegion.groupsMax).text)
+        }
+        if upstreams.reduce(0, { $0 + $1.peers.count }) > SharedRegion.peersMax {
+            throw StartFault(SlotFault.peersUsedUp(max: SharedRegion.peersMax).text)
+        }
+    }
+
+    /// Whether a worker needs CAP_NET_RAW.
+    var bindsTransparently: Bool { servers.contains { $0.proxyBind?.isTransparent ?? false } }
+
+    var slotRequests: [GroupRequest] {
+        upstreams.map { upstream in
+            let peers = zip(upstream.peerIdentities(), upstream.peers).map { identity, peer in
+                GroupRequest.Peer(identity: identity, weight: Int32(clamping: peer.weight))
+            }
+            return GroupRequest(name: upstream.name, peers: peers)
+        }
+    }
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A configuration with what the master holds for it: the sealed bundle that children build from, and the log
+// descriptors that they get copies of.
+
+import LinuxIO
+import ProxyConfig
+
+final class LoadedGeneration {
+    let number: UInt32
+    let configuration: Configuration
+    /// The sealed memory file.
+    private(set) var bundle: Int32
+    var logs: LogFiles
+
+    init(number: UInt32, configuration: Configuration, bundle: Bundle) throws(StartFault) {
+        self.number = number
+        self.configuration = configuration
+        logs = try LogFiles.open(configuration.logDestinations)
+        do throws(Errno) {
+            self.bundle = try Memory.makeSealed(name: "weir-bundle-\(number)", bundle.encoded()).release()
+        } catch {
+            logs.close()
+            throw StartFault("memfd_create() failed (\(error.numberedText))")
+        }
+    }
+
+    /// Closes what it holds; children keep their copies.
+    func close() {
+        if bundle >= 0 { Descriptors.close(bundle) }
+        bundle = -1
+        logs.close()
+    }
+}
+
+/// What reading a configuration came to.
+struct ConfigurationReading {
+    var outcome: ConfigurationOutcome
+    var bundle: Bundle
+
+    static func read(_ places: Places, globalDirectives: String) -> ConfigurationReading {
+        let options = ConfigurationOptions(
+            file: places.configurationFile, prefix: places.prefix, globalDirectives: globalDirectives,
+            defaultErrorLog: places.errorLog, hostname: (try? Processes.hostname()) ?? "")
+        var bundle = Bundle()
+        options.record(into: &bundle)
+        var source = RecordingSource(SystemSource(), bundle: bundle)
+        let outcome = ConfigurationBuilder.buildAll(&source, options: options)
+        return ConfigurationReading(outcome: outcome, bundle: source.bundle)
+    }
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A reload as the master does it: read, open what is new, and later adopt it or give all of it back.
+
+import ControlLink
+import LinuxIO
+import ProxyConfig
+import SharedState
+import Vocabulary
+
+extension Master {
+    /// Reads the configuration and opens what it needs. Nothing that runs is touched.
+    mutating func readConfiguration() -> [SupervisionAction] {
+        log.write(.notice, "reconfiguring")
+        let reading = ConfigurationReading.read(places, globalDirectives: globalDirectives)
+        report(reading.outcome)
+        guard let configuration = reading.outcome.configuration else {
+            return refuse("it has errors")
+        }
+        generationCount += 1
+        do throws(StartFault) {
+            try configuration.checkUser()
+            let generation = try LoadedGeneration(
+                number: generationCount, configuration: configuration, bundle: reading.bundle)
+            do throws(StartFault) {
+                let workers = supervision.plannedWorkers(configuration.workerCount)
+                try listeners.prepare(configuration.listeners, positions: workers)
+                do throws(SlotFault) { try region.assignSlots(configuration.slotRequests) } catch {
+                    throw StartFault(error.text)
+                }
+            } catch {
+                listeners.discard()
+                generation.close()
+                throw error
+            }
+            pending = generation
+        } catch {
+            log.write(.emerg, error.message)
+            return refuse(error.message)
+        }
+        return supervision.configurationRead(workers: configuration.workerCount, now: now)
+    }
+
+    private mutating func refuse(_ reason: String) -> [SupervisionAction] {
+        sayNotApplied(reason)
+        return supervision.configurationUnusable()
+    }
+
+    private func sayNotApplied(_ reason: String) {
+        region.countReload(isDone: false, wallMilliseconds: wallMilliseconds())
+        log.write(
+            .error,
+            "configuration \(places.configurationFile) not applied; generation \(current.number) goes on: \(reason)")
+    }
+
+    /// Shows findings where a person may look: in the error log, and on the terminal if there is one.
+    private func report(_ outcome: ConfigurationOutcome) {
+        for diagnostic in outcome.diagnostics {
+            log.write(diagnostic.level == .emerg ? .emerg : .warn, diagnostic.headline)
+        }
+        if isForeground { Terminal.error(outcome.render()) }
+    }
+
+    /// The pending generation is the one in use: children get their `commit` next.
+    mutating func adopt() {
+        guard let generation = pending else { preconditionFailure("adopting nothing") }
+        pending = nil
+        let former = current
+        current = generation
+        for fault in listeners.adopt(generation.configuration.listeners) { log.write(.notice, fault.message) }
+        region.commitSlots(generation: generation.number)
+        region.countReload(isDone: true, wallMilliseconds: wallMilliseconds())
+        log.use(generation.configuration, generation.logs)
+        if !isForeground { redirectStandardError() }
+        former.close()
+        for text in former.configuration.main.whatStays(against: generation.configuration.main) {
+            log.write(.notice, text)
+        }
+        movePIDFile(generation.configuration.main.pidFile)
+        log.write(.notice, "configuration \(places.configurationFile) applied; generation \(generation.number)")
+    }
+
+    mutating func discard(_ reason: String) {
+        pending?.close()
+        pending = nil
+        listeners.discard()
+        region.abandonSlots()
+        sayNotApplied(reason)
+    }
+
+    private mutating func movePIDFile(_ path: String) {
+        guard path != pidFile.path else { return }
+        do throws(StartFault) {
+            let moved = try PIDFile(path)
+            pidFile.remove()
+            pidFile = moved
+        } catch { log.write(.alert, error.message) }
+    }
+}
+
+extension MainSettings {
+    /// What a reload cannot change, in words for the log.
+    func whatStays(against new: MainSettings) -> [String] {
+        let stays = [
+            ("user", user != new.user || group != new.group), ("daemon", isDaemon != new.isDaemon),
+            ("master_process", hasMaster != new.hasMaster),
+        ]
+        let isForNewProcesses = [
+            ("worker_priority", workerPriority != new.workerPriority), ("worker_cpu_affinity", affinity != new.affinity),
+            ("worker_rlimit_nofile", descriptorLimit != new.descriptorLimit),
+            ("worker_rlimit_core", coreSizeLimitBytes != new.coreSizeLimitBytes),
+            ("working_directory", workingDirectory != new.workingDirectory), ("env", environment != new.environment),
+        ]
+        return stays.filter(\.1).map { "\"\($0.0)\" cannot change while we run and stays as it was at the start" }
+            + isForNewProcesses.filter(\.1).map { "\"\($0.0)\" counts for processes that start from now on" }
+    }
+}
