@@ -1,15 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Life of the ring and its turn. See CUring.h.
+// Life of the ring, its turn, and what is queued in it. See CUring.h.
 
 #include "CUring.h"
 
 #include <errno.h>
+#include <liburing.h>
+#include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
-// Why C: reads through liburing's inline functions; called out of line because it is rare to be full.
-struct io_uring_sqe *cu_entry(struct cu_ring *ring) {
+/// The only buffer group.
+#define CU_BUFFER_GROUP 0
+
+struct cu_ring {
+    struct io_uring uring;
+    struct io_uring_buf_ring *buffer_ring;
+    uint8_t *buffers;
+    uint32_t buffer_bytes;
+    /// A power of two; how many buffers the ring may ever hold.
+    uint32_t buffer_capacity;
+    /// How many buffers exist; grows up to buffer_capacity and never shrinks.
+    uint32_t buffer_count;
+    struct sockaddr_storage *addresses;
+    uint32_t entries;
+};
+
+/// A free submission entry; when the queue is full, what is queued is submitted first. NULL only if the kernel takes
+/// nothing (out of memory): the caller ends its process, since completions would be lost.
+static struct io_uring_sqe *cu_entry(struct cu_ring *ring) {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
     if (__builtin_expect(sqe != NULL, 1)) return sqe;
     io_uring_submit(&ring->uring);
@@ -39,10 +60,39 @@ static size_t buffer_ring_bytes(const struct cu_ring *ring) {
     return (size_t)ring->buffer_capacity * sizeof(struct io_uring_buf);
 }
 
+static void unmap(void *memory, size_t bytes) {
+    if (memory) munmap(memory, bytes);
+}
+
+static void release(struct cu_ring *ring) {
+    unmap(ring->addresses, (size_t)ring->entries * sizeof(struct sockaddr_storage));
+    unmap(ring->buffers, (size_t)ring->buffer_capacity * ring->buffer_bytes);
+    unmap(ring->buffer_ring, buffer_ring_bytes(ring));
+    free(ring);
+}
+
+static int32_t open_buffers(struct cu_ring *ring, uint32_t buffer_count) {
+    ring->addresses = map((size_t)ring->entries * sizeof(struct sockaddr_storage));
+    ring->buffers = map((size_t)ring->buffer_capacity * ring->buffer_bytes);
+    ring->buffer_ring = map(buffer_ring_bytes(ring));
+    if (!ring->addresses || !ring->buffers || !ring->buffer_ring) return -ENOMEM;
+    struct io_uring_buf_reg registration = {
+        .ring_addr = (uint64_t)(uintptr_t)ring->buffer_ring,
+        .ring_entries = ring->buffer_capacity,
+        .bgid = CU_BUFFER_GROUP,
+    };
+    int result = io_uring_register_buf_ring(&ring->uring, &registration, 0);
+    if (result < 0) return result;
+    io_uring_buf_ring_init(ring->buffer_ring);
+    cu_grow_buffers(ring, buffer_count);
+    return 0;
+}
+
 // Why C: liburing's set-up structures.
-int32_t cu_open(struct cu_ring *ring, uint32_t entries, uint32_t buffer_bytes, uint32_t buffer_capacity,
+int32_t cu_open(struct cu_ring **made, uint32_t entries, uint32_t buffer_bytes, uint32_t buffer_capacity,
                 uint32_t buffer_count) {
-    memset(ring, 0, sizeof *ring);
+    struct cu_ring *ring = calloc(1, sizeof *ring);
+    if (!ring) return -ENOMEM;
     ring->buffer_bytes = buffer_bytes;
     ring->buffer_capacity = buffer_capacity;
 
@@ -51,30 +101,19 @@ int32_t cu_open(struct cu_ring *ring, uint32_t entries, uint32_t buffer_bytes, u
     params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
     params.cq_entries = entries * 8;
     int result = io_uring_queue_init_params(entries, &ring->uring, &params);
-    if (result < 0) return result;
+    if (result < 0) {
+        free(ring);
+        return result;
+    }
     ring->entries = params.sq_entries;
     // Saves a descriptor lookup in each turn; where the kernel refuses, the plain descriptor does the same.
     io_uring_register_ring_fd(&ring->uring);
-
-    ring->addresses = map((size_t)ring->entries * sizeof(struct sockaddr_storage));
-    ring->buffers = map((size_t)buffer_capacity * buffer_bytes);
-    ring->buffer_ring = map(buffer_ring_bytes(ring));
-    if (!ring->addresses || !ring->buffers || !ring->buffer_ring) {
-        cu_close(ring);
-        return -ENOMEM;
-    }
-    struct io_uring_buf_reg registration = {
-        .ring_addr = (uint64_t)(uintptr_t)ring->buffer_ring,
-        .ring_entries = buffer_capacity,
-        .bgid = CU_BUFFER_GROUP,
-    };
-    result = io_uring_register_buf_ring(&ring->uring, &registration, 0);
+    result = open_buffers(ring, buffer_count);
     if (result < 0) {
         cu_close(ring);
         return result;
     }
-    io_uring_buf_ring_init(ring->buffer_ring);
-    cu_grow_buffers(ring, buffer_count);
+    *made = ring;
     return 0;
 }
 
@@ -82,11 +121,11 @@ int32_t cu_open(struct cu_ring *ring, uint32_t entries, uint32_t buffer_bytes, u
 void cu_close(struct cu_ring *ring) {
     // The ring first: until it is gone the kernel may write into the buffers.
     io_uring_queue_exit(&ring->uring);
-    if (ring->addresses) munmap(ring->addresses, (size_t)ring->entries * sizeof(struct sockaddr_storage));
-    if (ring->buffers) munmap(ring->buffers, (size_t)ring->buffer_capacity * ring->buffer_bytes);
-    if (ring->buffer_ring) munmap(ring->buffer_ring, buffer_ring_bytes(ring));
-    memset(ring, 0, sizeof *ring);
+    release(ring);
 }
+
+// Why C: the structure is opaque to Swift.
+uint32_t cu_buffer_count(const struct cu_ring *ring) { return ring->buffer_count; }
 
 // Why C: liburing's wait takes a pointer to a completion and a kernel time structure.
 int32_t cu_submit_and_wait(struct cu_ring *ring, int64_t timeout_ns) {
@@ -108,4 +147,94 @@ uint32_t cu_reap(struct cu_ring *ring, struct cu_completion *into, uint32_t capa
     }
     io_uring_cq_advance(&ring->uring, count);
     return count;
+}
+
+// Why C: liburing's inline functions.
+uint8_t *cu_buffer(const struct cu_ring *ring, uint16_t id) {
+    return ring->buffers + (size_t)id * ring->buffer_bytes;
+}
+
+// Why C: liburing's inline functions.
+void cu_recycle(struct cu_ring *ring, uint16_t id) {
+    io_uring_buf_ring_add(ring->buffer_ring, cu_buffer(ring, id), ring->buffer_bytes, id,
+                          io_uring_buf_ring_mask(ring->buffer_capacity), 0);
+    io_uring_buf_ring_advance(ring->buffer_ring, 1);
+}
+
+// Why C: liburing's inline functions.
+int32_t cu_queue_accept(struct cu_ring *ring, int32_t listener, uint64_t token) {
+    struct io_uring_sqe *sqe = cu_entry(ring);
+    if (!sqe) return -1;
+    io_uring_prep_multishot_accept(sqe, listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    sqe->user_data = token;
+    return 0;
+}
+
+// Why C: liburing's inline functions.
+int32_t cu_queue_receive(struct cu_ring *ring, int32_t socket, uint32_t bytes_max, int32_t poll_first,
+                                       uint64_t token) {
+    struct io_uring_sqe *sqe = cu_entry(ring);
+    if (!sqe) return -1;
+    io_uring_prep_recv(sqe, socket, NULL, bytes_max, 0);
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = CU_BUFFER_GROUP;
+    if (poll_first) sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
+    sqe->user_data = token;
+    return 0;
+}
+
+// Why C: liburing's inline functions.
+int32_t cu_queue_send(struct cu_ring *ring, int32_t socket, const void *bytes, uint32_t count,
+                                    int32_t waits, uint64_t token) {
+    struct io_uring_sqe *sqe = cu_entry(ring);
+    if (!sqe) return -1;
+    io_uring_prep_send(sqe, socket, bytes, count, MSG_NOSIGNAL | (waits ? 0 : MSG_DONTWAIT));
+    sqe->user_data = token;
+    return 0;
+}
+
+// Why C: liburing's inline functions.
+int32_t cu_queue_connect(struct cu_ring *ring, int32_t socket, const void *address,
+                                       uint32_t address_bytes, int32_t links_next, uint64_t token) {
+    // A linked pair must enter the kernel in one submission, so make room for both.
+    if (links_next && io_uring_sq_space_left(&ring->uring) < 2) io_uring_submit(&ring->uring);
+    struct io_uring_sqe *sqe = cu_entry(ring);
+    if (!sqe) return -1;
+    // The kernel reads the address while it takes the entry, so the entry's own place can be used again after that.
+    struct sockaddr_storage *copy = &ring->addresses[sqe - ring->uring.sq.sqes];
+    if (address_bytes > sizeof *copy) return -1;
+    __builtin_memcpy(copy, address, address_bytes);
+    io_uring_prep_connect(sqe, socket, (struct sockaddr *)copy, address_bytes);
+    if (links_next) sqe->flags |= IOSQE_IO_LINK;
+    sqe->user_data = token;
+    return 0;
+}
+
+// Why C: liburing's inline functions.
+int32_t cu_queue_poll(struct cu_ring *ring, int32_t descriptor, uint32_t events, uint64_t token) {
+    struct io_uring_sqe *sqe = cu_entry(ring);
+    if (!sqe) return -1;
+    io_uring_prep_poll_add(sqe, descriptor, events);
+    sqe->user_data = token;
+    return 0;
+}
+
+// Why C: liburing's inline functions.
+int32_t cu_queue_cancel(struct cu_ring *ring, uint64_t target, uint64_t token) {
+    struct io_uring_sqe *sqe = cu_entry(ring);
+    if (!sqe) return -1;
+    io_uring_prep_cancel64(sqe, target, 0);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    sqe->user_data = token;
+    return 0;
+}
+
+// Why C: liburing's inline functions.
+int32_t cu_queue_close(struct cu_ring *ring, int32_t descriptor, uint64_t token) {
+    struct io_uring_sqe *sqe = cu_entry(ring);
+    if (!sqe) return -1;
+    io_uring_prep_close(sqe, descriptor);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    sqe->user_data = token;
+    return 0;
 }

@@ -29,6 +29,8 @@ struct LogSinks {
     private static let turnBytesMax = 64 * 1024
 
     private(set) var sinks: [LogSink] = []
+    /// True while some sink has lost lines that nobody has heard of.
+    private(set) var hasLoss = false
     /// Sinks that have lines to be written at the end of the turn.
     private var dirty: [Int] = []
 
@@ -37,7 +39,7 @@ struct LogSinks {
         if let index = sinks.firstIndex(where: { $0.destination == destination }) {
             if let descriptor {
                 write(index)
-                if sinks[index].descriptor != 2 { closeDescriptor(sinks[index].descriptor) }
+                if sinks[index].descriptor != 2 { Descriptors.close(sinks[index].descriptor) }
                 sinks[index].descriptor = descriptor
             }
             return index
@@ -99,14 +101,19 @@ struct LogSinks {
             sinks[index].quietUntil = now + 60_000
             return (sinks[index].destination, lines)
         }
+        hasLoss = sinks.contains { $0.lostLines > 0 }
         return nil
     }
 
     private mutating func write(_ sink: Int) {
         sinks[sink].flushAt = nil
         guard !sinks[sink].buffer.isEmpty else { return }
-        if !writeWhole(sinks[sink].buffer, to: sinks[sink].descriptor) {
-            sinks[sink].lostLines += UInt64(sinks[sink].buffer.count { $0 == UInt8(ascii: "\n") })
+        do throws(Errno) {
+            try Files.writeAll(sinks[sink].descriptor, sinks[sink].buffer)
+        } catch {
+            let lines = UInt64(sinks[sink].buffer.count { $0 == UInt8(ascii: "\n") })
+            sinks[sink].lostLines += lines
+            hasLoss = true
         }
         // What a storm has made large is given back; a buffer of a usual size stays.
         let keep = sinks[sink].buffer.capacity <= 2 * LogSinks.turnBytesMax
@@ -116,6 +123,11 @@ struct LogSinks {
     /// A syslog server that is not there loses lines; it must never hold a session.
     private mutating func sendDatagram(_ line: [UInt8], to sink: Int) {
         let payload = line.last == UInt8(ascii: "\n") ? line.dropLast() : line[...]
-        if !sendWhole(payload, to: sinks[sink].descriptor) { sinks[sink].lostLines += 1 }
+        do throws(Errno) {
+            _ = try Sockets.send(sinks[sink].descriptor, payload)
+        } catch {
+            sinks[sink].lostLines += 1
+            hasLoss = true
+        }
     }
 }

@@ -19,7 +19,7 @@ import Glibc
 
     /// Appends; false when there is no memory.
     mutating func append(_ more: UnsafeRawBufferPointer) -> Bool {
-        guard !more.isEmpty else { return true }
+        guard unsafe !more.isEmpty else { return true }
         guard let larger = unsafe realloc(base, Int(count) + more.count) else { return false }
         unsafe base = larger
         unsafe (larger + Int(count)).copyMemory(from: more.baseAddress!, byteCount: more.count)

@@ -7,9 +7,9 @@ import LinuxIO
 import ProxyConfig
 import Vocabulary
 
-struct Preparation: ~Copyable {
+struct Preparation {
     enum Stage {
-        /// Descriptors still come.
+        /// Descriptors still come; or a slice has the builder in hand, so that no copy of it is made.
         case gathering
         case parsing(ConfigurationBuilder<BundleSource>)
         /// Next: the group of this upstream.
@@ -37,7 +37,7 @@ struct Preparation: ~Copyable {
     }
 
     /// Gives up the descriptors that no commit has taken.
-    consuming func abandon() {
+    func abandon() {
         for descriptor in logDescriptors.values { Descriptors.close(descriptor) }
         for descriptor in listenerDescriptors.values { Descriptors.close(descriptor) }
     }

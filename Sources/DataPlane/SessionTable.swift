@@ -3,6 +3,8 @@
 // The sessions of a worker: a fixed table made at start whose untouched part costs no memory, and a stack of free
 // slots. The last slot that was freed is taken first, so that a quiet worker touches few pages.
 
+import SessionCore
+
 /// Sessions by slot. The only place that holds the table's pointer.
 @safe struct SessionTable: ~Copyable {
     private let base: UnsafeMutablePointer<Session>

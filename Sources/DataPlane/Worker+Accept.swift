@@ -62,6 +62,7 @@ extension Worker where K: ~Copyable {
     }
 
     private mutating func acceptFailed(_ error: Errno) {
+        region.countDescriptorsStarved(identity.slot)
         logWorker(
             .crit,
             "accept4() failed (\(error.numberedText)); accepting again in 0.5 s, or raise worker_rlimit_nofile")

@@ -18,9 +18,8 @@ extension Worker where K: ~Copyable {
         letGoOfRouting(slot)
         if let peer = sessions[slot].peer {
             region.addBytes(
-                worker: identity.slot, peer: peer, toPeer: sessions[slot].upload.sent,
-                fromPeer: sessions[slot].download.received)
-            region.removeSession(worker: identity.slot, peer: peer)
+                identity.slot, peer, toPeer: sessions[slot].upload.sent, fromPeer: sessions[slot].download.received)
+            region.removeSession(identity.slot, peer)
         }
         for operation in [Operation.connect, .receiveClient, .receiveBroker, .sendClient, .sendBroker]
         where sessions[slot].machine.inFlight.contains(operation.inFlight!) {

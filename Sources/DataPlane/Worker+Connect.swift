@@ -23,7 +23,7 @@ extension Worker where K: ~Copyable {
         sessions[slot].firstByteTime = nil
         sessions[slot].connectError = 0
 
-        var request = BrokerSocketRequest(family: BrokerSocketRequest.Family(address))
+        var request = BrokerSocketRequest(address: address)
         request.isTCPNoDelay = server.isTCPNoDelay
         request.isKeepAlive = server.isUpstreamKeepAlive
         request.receiveBufferBytes = Int32(clamping: server.upstreamReceiveBufferBytes ?? 0)
@@ -122,7 +122,7 @@ extension Worker where K: ~Copyable {
         let spent = UInt32(clamping: kernel.nowMilliseconds - sessions[slot].connectStartedAt)
         // Without memory the log misses a try; the session goes on.
         _ = sessions[slot].failedTries.append(FailedTry.record(milliseconds: spent, address: address))
-        if let peer = sessions[slot].peer { region.removeSession(worker: identity.slot, peer: peer) }
+        if let peer = sessions[slot].peer { region.removeSession(identity.slot, peer) }
         sessions[slot].peer = nil
         sessions[slot].brokerEndpoint = nil
     }
@@ -132,26 +132,26 @@ extension Worker where K: ~Copyable {
     private mutating func noteFailure(_ slot: Int) {
         guard let peer = sessions[slot].peer, let routing = sessions[slot].routing else { return }
         let group = generations[routing].groups[Int(sessions[slot].group)]
-        region.countFailure(worker: identity.slot, peer: peer)
-        let holdsLock = region.lock(group.slot)
-        var state = state(of: group.members[Int(sessions[slot].peerIndex)])
+        region.countConnectFailed(identity.slot, peer)
+        region.lock(group.slot, pid: identity.processID)
+        var state = peerState(of: group.members[Int(sessions[slot].peerIndex)])
         let isOut = state.noteFailure(
             now: Int64(kernel.nowMilliseconds / 1000), isOnlyPeer: group.members.count == 1)
-        region.store(window: PeerWindow(state), of: peer)
-        if holdsLock { region.unlock(group.slot) }
+        region.store(PeerWindow(state), peer)
+        region.unlock(group.slot, pid: identity.processID)
         if isOut { logSession(.warn, slot, "upstream server temporarily disabled while connecting to upstream") }
     }
 
     private mutating func noteSuccess(_ slot: Int) {
         guard let peer = sessions[slot].peer, let routing = sessions[slot].routing,
-            region.window(of: peer).fails > 0
+            region.loadWindow(peer).fails > 0
         else { return }
         let group = generations[routing].groups[Int(sessions[slot].group)]
-        let holdsLock = region.lock(group.slot)
-        var state = state(of: group.members[Int(sessions[slot].peerIndex)])
+        region.lock(group.slot, pid: identity.processID)
+        var state = peerState(of: group.members[Int(sessions[slot].peerIndex)])
         let isBack = state.noteSuccess()
-        region.store(window: PeerWindow(state), of: peer)
-        if holdsLock { region.unlock(group.slot) }
+        region.store(PeerWindow(state), peer)
+        region.unlock(group.slot, pid: identity.processID)
         if isBack { logSession(.notice, slot, "upstream server is back after a successful connect") }
     }
 
@@ -171,12 +171,9 @@ extension Worker where K: ~Copyable {
 
 extension PeerWindow {
     init(_ state: PeerState) {
-        self.init()
-        effectiveWeight = state.effectiveWeight
-        currentWeight = state.currentWeight
-        fails = state.fails
-        accessedSeconds = state.accessedSeconds
-        checkedSeconds = state.checkedSeconds
+        self.init(
+            fails: state.fails, accessedSeconds: state.accessedSeconds, checkedSeconds: state.checkedSeconds,
+            effectiveWeight: state.effectiveWeight, currentWeight: state.currentWeight)
     }
 }
 
@@ -198,15 +195,5 @@ extension IPEndpoint {
         if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
         guard let address = IPAddress(text: String(host)) else { return nil }
         self.init(address: address, port: port)
-    }
-}
-
-extension BrokerSocketRequest.Family {
-    fileprivate init(_ address: SocketAddress) {
-        switch address.endpoint?.address.family {
-        case .ipv4: self = .ipv4
-        case .ipv6: self = .ipv6
-        case nil: self = .unix
-        }
     }
 }

@@ -5,6 +5,7 @@
 
 import ControlLink
 import EventLoop
+import Glibc
 import LinuxIO
 import ProxyConfig
 import SharedState
@@ -15,24 +16,23 @@ extension Worker where K: ~Copyable {
 
     mutating func watchLink() {
         kernel.queuePoll(
-            descriptor: link.descriptor, events: .readable,
+            descriptor: link.number, events: .readable,
             token: Token(operation: Operation.link.rawValue, generation: 0, index: 0))
     }
 
     mutating func watchSignals() {
-        guard signals >= 0 else { return }
         kernel.queuePoll(
-            descriptor: signals, events: .readable,
+            descriptor: signals.descriptor.number, events: .readable,
             token: Token(operation: Operation.signal.rawValue, generation: 0, index: 0))
     }
 
     mutating func signalIsReadable() {
-        while let signal = Signals.take(from: signals) {
+        while let signal = (try? signals.next()) ?? nil {
             switch signal.number {
-            case Signals.terminate, Signals.interrupt:
+            case SIGTERM, SIGINT:
                 logWorker(.notice, "signal \(signal.number) received from \(signal.sender), exiting")
                 stop()
-            case Signals.quit:
+            case SIGQUIT:
                 logWorker(.notice, "signal \(signal.number) received from \(signal.sender), gracefully shutting down")
                 quit()
             default:
@@ -44,25 +44,31 @@ extension Worker where K: ~Copyable {
 
     mutating func linkIsReadable() {
         while true {
-            do throws(LinkFault) {
-                switch try link.receive() {
-                case .message(let message, let descriptor):
-                    take(message, descriptor)
-                case .wouldBlock:
-                    return watchLink()
-                case .ended:
-                    if !isStopping { logWorker(.alert, "the master process is gone; closing all sessions and exiting") }
-                    return stop()
-                }
+            let reception: LinkEndpoint.Reception
+            do throws(Errno) {
+                reception = try link.receive()
             } catch {
-                logWorker(.alert, "the link to the master broke (\(error)); closing all sessions and exiting")
+                logWorker(.alert, "recvmsg() from the master failed (\(error.numberedText)); closing all and exiting")
                 return stop()
+            }
+            switch consume reception {
+            case .message(var arrival):
+                let descriptor = arrival.takeDescriptor()
+                take(arrival.message, descriptor)
+            case .wouldBlock:
+                return watchLink()
+            case .ended:
+                if !isStopping { logWorker(.alert, "the master process is gone; closing all sessions and exiting") }
+                return stop()
+            case .malformed(let fault):
+                logWorker(.alert, "the master sent what is no message: \(fault)")
             }
         }
     }
 
     private mutating func take(_ message: LinkMessage, _ descriptor: consuming Descriptor?) {
-        let number = (consume descriptor)?.release()
+        let number: Int32?
+        if let descriptor { number = descriptor.release() } else { number = nil }
         switch message.kind {
         case .prepare:
             beginPreparing(message.generation, number)
@@ -77,7 +83,8 @@ extension Worker where K: ~Copyable {
         case .build:
             guard isPreparing(message.generation) else { return }
             guard let options = ConfigurationOptions(bundle: preparing!.bundle) else {
-                preparing.take()!.abandon()
+                preparing!.abandon()
+                preparing = nil
                 return answer(.refused, generation: message.generation, text: "the bundle lacks facts")
             }
             preparing!.stage = .parsing(
@@ -85,7 +92,9 @@ extension Worker where K: ~Copyable {
         case .commit:
             if isPreparing(message.generation) { commit() }
         case .abort:
-            if isPreparing(message.generation) { preparing.take()!.abandon() }
+            guard isPreparing(message.generation) else { return }
+            preparing!.abandon()
+            preparing = nil
         case .reopen:
             guard let number else { return }
             reopen(message, number)
@@ -99,12 +108,12 @@ extension Worker where K: ~Copyable {
     }
 
     private func isPreparing(_ generation: UInt32) -> Bool {
-        guard preparing != nil else { return false }
-        return preparing!.number == generation
+        preparing?.number == generation
     }
 
     private mutating func beginPreparing(_ generation: UInt32, _ bundleDescriptor: Int32?) {
-        if let former = preparing.take() { former.abandon() }
+        preparing?.abandon()
+        preparing = nil
         guard let bundleDescriptor else {
             return answer(.refused, generation: generation, text: "no bundle came with the message")
         }
@@ -126,7 +135,8 @@ extension Worker where K: ~Copyable {
 
     mutating func answer(_ kind: LinkMessage.Kind, generation: UInt32, text: String = "") {
         do throws(Errno) {
-            try link.send(LinkMessage(kind, generation: generation, text: text), descriptor: nil)
+            if try link.send(LinkMessage(kind, generation: generation, text: text)) { return }
+            logWorker(.alert, "the answer \(kind) does not fit the link to the master")
         } catch {
             logWorker(.alert, "the answer \(kind) to the master failed (\(error.numberedText))")
         }
@@ -147,9 +157,10 @@ extension Worker where K: ~Copyable {
     }
 
     mutating func reportListenersClosed() {
-        guard listeners.allSatisfy({ $0.descriptor < 0 }) else { return }
-        answer(.listenersClosed, generation: 0)
+        if hasClosedListeners { answer(.listenersClosed, generation: 0) }
     }
+
+    var hasClosedListeners: Bool { !listeners.contains { $0.descriptor >= 0 } }
 
     mutating func stop() {
         guard !isStopping else { return }

@@ -237,7 +237,7 @@ extension Worker where K: ~Copyable {
     // MARK: - Sessions that wait for a buffer
 
     mutating func starve(_ slot: Int, _ way: Way) {
-        region.countStarved(identity.slot)
+        region.countBufferStarved(identity.slot)
         starved.append(Starved(slot: UInt32(slot), generation: sessions[slot].generation, way: way))
     }
 

@@ -74,7 +74,7 @@ extension Worker where K: ~Copyable {
     private mutating func writeError(
         _ level: LogLevel, connection: UInt64?, _ message: [UInt8], to targets: [ServerSettings.ErrorTarget]
     ) {
-        let time = LocalTime(wallMilliseconds: kernel.wallMilliseconds)
+        let time = LocalTime(secondsSince1970: Int64(kernel.wallMilliseconds / 1000))
         for target in targets where level >= target.level {
             var text: [UInt8] = []
             if case .syslog(let syslog) = sinks.sinks[target.sink].destination {
@@ -115,7 +115,7 @@ extension Worker where K: ~Copyable {
 
     private func beginSyslog(_ syslog: LogDestination.Syslog, severity: Int, to text: inout [UInt8]) {
         LogLine.beginSyslog(
-            time: LocalTime(wallMilliseconds: kernel.wallMilliseconds), facility: syslog.facility, severity: severity,
+            time: LocalTime(secondsSince1970: Int64(kernel.wallMilliseconds / 1000)), facility: syslog.facility, severity: severity,
             hostname: syslog.hasHostname ? identity.hostname : nil, tag: syslog.tag, to: &text)
     }
 

@@ -3,6 +3,7 @@
 // From a bundle to a running generation: slices while it is prepared, and the commit, which is the only moment in which
 // anything changes. New connections use the new generation from there on; live sessions keep the settings they hold.
 
+import ControlLink
 import EventLoop
 import LinuxIO
 import ProxyConfig
@@ -12,52 +13,59 @@ import Vocabulary
 extension Worker where K: ~Copyable {
     /// One slice of the preparation. Answers the master when it is done or refused.
     mutating func prepareSlice() {
-        guard var preparation = preparing.take() else { return }
+        guard let preparation = preparing else { return }
         switch preparation.stage {
         case .gathering, .ready:
-            preparing = consume preparation
-        case .parsing(var builder):
-            if builder.step() == .more {
-                preparation.stage = .parsing(builder)
-                preparing = consume preparation
-                return
-            }
-            let outcome = builder.finish()
-            guard let configuration = outcome.configuration else {
-                let reason = outcome.diagnostics.first { $0.level == .emerg }?.headline
-                return refuse(preparation, reason ?? "the configuration is not valid in this worker")
-            }
-            preparation.stage = .grouping(configuration, groups: [])
-            preparing = consume preparation
-        case .grouping(let configuration, var groups):
-            guard groups.count < configuration.upstreams.count else {
-                let number = preparation.number
-                preparation.stage = .ready(configuration, groups: groups)
-                preparing = consume preparation
-                return answer(.ready, generation: number)
-            }
-            let upstream = configuration.upstreams[groups.count]
-            guard let group = Group(upstream, region: region) else {
-                return refuse(preparation, "upstream \"\(upstream.name)\" has no place in the shared region")
-            }
-            groups.append(group)
-            preparation.stage = .grouping(configuration, groups: groups)
-            preparing = consume preparation
+            break
+        case .parsing:
+            parseSlice()
+        case .grouping(let configuration, let groups):
+            groupSlice(configuration, groups)
         }
     }
 
-    private mutating func refuse(_ preparation: consuming Preparation, _ reason: String) {
-        let number = preparation.number
+    private mutating func parseSlice() {
+        guard case .parsing(var builder) = preparing?.stage else { return }
+        preparing!.stage = .gathering
+        if builder.step() == .more {
+            preparing!.stage = .parsing(builder)
+            return
+        }
+        let outcome = builder.finish()
+        if let configuration = outcome.configuration {
+            preparing!.stage = .grouping(configuration, groups: [])
+        } else {
+            let reason = outcome.diagnostics.first { $0.level == .emerg }?.headline
+            refuse(reason ?? "the configuration is not valid in this worker")
+        }
+    }
+
+    private mutating func groupSlice(_ configuration: Configuration, _ groups: [Group]) {
+        guard groups.count < configuration.upstreams.count else {
+            preparing!.stage = .ready(configuration, groups: groups)
+            return answer(.ready, generation: preparing!.number)
+        }
+        let upstream = configuration.upstreams[groups.count]
+        guard let group = Group(upstream, region: region) else {
+            return refuse("upstream \"\(upstream.name)\" has no place in the shared region")
+        }
+        preparing!.stage = .grouping(configuration, groups: groups + [group])
+    }
+
+    private mutating func refuse(_ reason: String) {
+        guard let preparation = preparing else { return }
+        preparing = nil
         preparation.abandon()
-        answer(.refused, generation: number, text: reason)
+        answer(.refused, generation: preparation.number, text: reason)
     }
 
     /// Swaps: sinks, settings, listeners. Nothing in here can fail.
     mutating func commit() {
-        guard let preparation = preparing.take(), case .ready(let configuration, let groups) = preparation.stage else {
+        guard let preparation = preparing, case .ready(let configuration, let groups) = preparation.stage else {
             logWorker(.alert, "the master committed a generation that this worker has not prepared")
             return
         }
+        preparing = nil
         let sinkOf = openSinks(configuration, preparation.logDescriptors)
         errorTargets = targets(configuration.main.errorLogs, sinkOf)
         let settings = configuration.servers.map { server in

@@ -117,34 +117,38 @@ extension Worker where K: ~Copyable {
         defer { swap(&key, &line) }
 
         var memory = tries[sessions[slot].triesIndex]
-        let holdsLock = region.lock(group.slot)
-        defer { if holdsLock { region.unlock(group.slot) } }
+        region.lock(group.slot, pid: identity.processID)
+        defer { region.unlock(group.slot, pid: identity.processID) }
         peerStates.removeAll(keepingCapacity: true)
-        for member in group.members { peerStates.append(state(of: member)) }
-        var states = peerStates.mutableSpan
+        for member in group.members { peerStates.append(peerState(of: member)) }
         let index = Balancer.choose(
-            group.method, key: key.span, peers: &states, tries: &memory, now: Int64(kernel.nowMilliseconds / 1000),
-            random: &random)
+            group.method, key: key.span, peers: &peerStates, tries: &memory,
+            now: Int64(kernel.nowMilliseconds / 1000), random: &random)
         for (index, member) in group.members.enumerated() {
             let window = PeerWindow(peerStates[index])
             // Most policies change one peer or none; a line that is not written is not taken from other processors.
-            if window != region.window(of: member.slot) { region.store(window: window, of: member.slot) }
+            if window != region.loadWindow(member.slot) { region.store(window, member.slot) }
         }
         tries[sessions[slot].triesIndex] = memory
-        if let index { region.addSession(worker: identity.slot, peer: group.members[index].slot) }
+        if let index { region.addSession(identity.slot, group.members[index].slot) }
         return index
     }
 
-    private func state(of member: Group.Member) -> PeerState {
+    func peerState(of member: Group.Member) -> PeerState {
         var state = member.template
-        let window = region.window(of: member.slot)
-        state.effectiveWeight = window.isFresh ? state.weight : window.effectiveWeight
+        let window = region.loadWindow(member.slot)
+        state.effectiveWeight = min(window.effectiveWeight, state.weight)
         state.currentWeight = window.currentWeight
         state.fails = window.fails
         state.accessedSeconds = window.accessedSeconds
         state.checkedSeconds = window.checkedSeconds
-        state.sessions = region.activeSessions(of: member.slot)
-        if region.health(of: member.slot) != .up { state.flags.insert(.unhealthy) }
+        state.sessions = UInt32(clamping: region.activeSessions(member.slot))
+        if region.health(member.slot) != .up { state.flags.insert(.unhealthy) }
+        switch region.adminState(member.slot) {
+        case .none: break
+        case .down: state.flags.insert(.down)
+        case .draining: state.flags.insert(.draining)
+        }
         return state
     }
 

@@ -8,6 +8,7 @@ import LinuxIO
 import MQTTWire
 import Patterns
 import ProxyConfig
+import SessionCore
 import SharedState
 import Vocabulary
 
@@ -60,7 +61,7 @@ extension Worker where K: ~Copyable {
     private func append(_ map: MapTable, of slot: Int, to output: inout [UInt8]) {
         var source: [UInt8] = []
         append(map.source, of: slot, to: &source)
-        let folded = source.map(lowercased)
+        let folded = source.map(MapKey.lowercased)
         if let value = map.exact[folded] ?? masked(folded, in: map) {
             return append(value, of: slot, to: &output)
         }
@@ -85,10 +86,6 @@ extension Worker where K: ~Copyable {
             }
         }
         return nil
-    }
-
-    private func lowercased(_ byte: UInt8) -> UInt8 {
-        byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z") ? byte | 0x20 : byte
     }
 
     // MARK: - Built-in variables
@@ -157,7 +154,7 @@ extension Worker where K: ~Copyable {
 
     private func appendTime(_ variable: BuiltinVariable, to output: inout [UInt8]) {
         let wall = kernel.wallMilliseconds
-        let time = LocalTime(wallMilliseconds: wall)
+        let time = LocalTime(secondsSince1970: Int64(wall / 1000))
         switch variable {
         case .timeLocal: time.writeCommonLog(to: &output)
         case .timeISO8601: time.writeISO8601(milliseconds: nil, to: &output)
@@ -172,11 +169,7 @@ extension Worker where K: ~Copyable {
             guard connect.hasUserName else { return false }
             appendPreread(sessions[slot].userName, of: slot, to: &output)
         case .mqttVersion:
-            switch connect.version {
-            case .v3_1: output.append(utf8: "3.1")
-            case .v3_1_1: output.append(utf8: "3.1.1")
-            case .v5: output.append(utf8: "5.0")
-            }
+            output.append(utf8: connect.version.name)
         case .mqttKeepAlive:
             output.appendDecimal(UInt64(connect.keepAliveSeconds))
         case .mqttCleanStart:
@@ -280,6 +273,13 @@ extension Worker where K: ~Copyable {
         } else if let peer = sessions[slot].peer {
             region.appendEndpointText(of: peer, to: &output)
         }
+    }
+}
+
+enum MapKey {
+    /// ASCII only, as nginx compares.
+    static func lowercased(_ byte: UInt8) -> UInt8 {
+        byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z") ? byte | 0x20 : byte
     }
 }
 

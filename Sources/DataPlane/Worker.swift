@@ -111,14 +111,14 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
     let matching = MatchScratch()
 
     var link: LinkEndpoint
-    let signals: Int32
+    let signals: SignalQueue
     var isQuitting = false
     var isStopping = false
     var quitDeadline: UInt64? = nil
 
     init(
         kernel: consuming K, region: SharedRegion, identity: WorkerIdentity, link: consuming LinkEndpoint,
-        signals: Int32
+        signals: consuming SignalQueue
     ) {
         let capacity = max(1, identity.descriptorLimit / 2)
         self.region = region
@@ -145,7 +145,7 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
     /// One turn: waits for something to happen, and does all that follows from it.
     mutating func turn() {
         kernel.turn(until: nextDeadline)
-        region.countTurn(identity.slot)
+        region.countTurn(identity.slot, now: kernel.nowMilliseconds)
         while let completion = kernel.nextCompletion() { handle(completion) }
         expireTimers()
         feedStarved()
@@ -156,11 +156,13 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
 
     var isDone: Bool {
         if isStopping { return sessions.count == 0 }
-        return isQuitting && sessions.count == 0 && listeners.allSatisfy { $0.descriptor < 0 }
+        guard isQuitting, sessions.count == 0 else { return false }
+        return hasClosedListeners
     }
 
     private var nextDeadline: UInt64? {
-        if preparing?.isBuilding == true || !starved.isEmpty { return 0 }
+        if preparing?.isBuilding == true { return 0 }
+        if !starved.isEmpty { return 0 }
         var deadline = timers.nextWakeup
         for other in [sinks.nextFlush, acceptResumesAt, quitDeadline] {
             if let other { deadline = min(deadline ?? other, other) }

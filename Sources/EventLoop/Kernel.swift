@@ -56,6 +56,8 @@ package protocol Kernel: ~Copyable {
     mutating func sendNow(socket: Int32, _ bytes: [UInt8]) -> Int
     /// A connection that is queued at a listener nobody accepts at any more; -EAGAIN when there is none.
     mutating func acceptQueued(listener: Int32) -> Int32
+    /// TCP_NODELAY of a listener, which its accepted sockets inherit, so that no session has to set it.
+    mutating func setListenerNoDelay(_ listener: Int32, isOn: Bool)
     /// Sends FIN after what was sent before; errors are those of a peer that is gone and show elsewhere.
     mutating func shutdownWriting(socket: Int32)
 
@@ -107,15 +109,16 @@ package struct PumpResult: Sendable, BitwiseCopyable {
 
 /// How the socket to a broker is made.
 package struct BrokerSocketRequest: Sendable, BitwiseCopyable {
-    package enum Family: UInt8, Sendable, BitwiseCopyable { case ipv4, ipv6, unix }
-    package var family: Family
+    /// Where it will connect to; decides the family.
+    package var address: SocketAddress
     /// `proxy_bind`: bound with IP_BIND_ADDRESS_NO_PORT where the port is 0, so that the kernel picks the port for the
     /// whole 4-tuple at connect.
     package var bindTo: IPEndpoint? = nil
     package var isTransparent = false
     package var isTCPNoDelay = true
     package var isKeepAlive = false
+    /// 0 leaves the system's size.
     package var receiveBufferBytes: Int32 = 0
     package var sendBufferBytes: Int32 = 0
-    package init(family: Family) { self.family = family }
+    package init(address: SocketAddress) { self.address = address }
 }

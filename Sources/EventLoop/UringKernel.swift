@@ -15,7 +15,7 @@ import Vocabulary
     private static let buffersAtStart: UInt32 = 32
     private static let batch = 512
 
-    private let ring: UnsafeMutablePointer<cu_ring>
+    private let ring: OpaquePointer
     private let batchBase: UnsafeMutablePointer<cu_completion>
     private var batchCount = 0
     private var batchNext = 0
@@ -25,22 +25,18 @@ import Vocabulary
     /// Made in the process that uses it: a ring belongs to one thread. EPERM: io_uring is switched off
     /// (kernel.io_uring_disabled, a container's seccomp profile); ENOSYS: a kernel before 5.1; EINVAL: before 6.1.
     package init() throws(Errno) {
-        unsafe ring = .allocate(capacity: 1)
+        var made: OpaquePointer?
+        let status = unsafe cu_open(
+            &made, UringKernel.entries, UringKernel.bufferBytes, UringKernel.buffersMax, UringKernel.buffersAtStart)
+        guard let made = unsafe made else { throw Errno(rawValue: -status) }
+        unsafe ring = made
         unsafe batchBase = .allocate(capacity: UringKernel.batch)
         nowMilliseconds = monotonicMilliseconds()
         wallMilliseconds = LinuxIO.wallMilliseconds()
-        let status = unsafe cu_open(
-            ring, UringKernel.entries, UringKernel.bufferBytes, UringKernel.buffersMax, UringKernel.buffersAtStart)
-        guard status == 0 else {
-            unsafe ring.deallocate()
-            unsafe batchBase.deallocate()
-            throw Errno(rawValue: -status)
-        }
     }
 
     deinit {
         unsafe cu_close(ring)
-        unsafe ring.deallocate()
         unsafe batchBase.deallocate()
     }
 
@@ -55,7 +51,7 @@ import Vocabulary
         let status = unsafe cu_submit_and_wait(ring, timeout)
         // EBUSY, EAGAIN: the completion queue must be emptied first, which the worker does next.
         precondition(
-            status == 0 || status == -Errno.wouldBlock.rawValue || status == -Errno.busy.rawValue,
+            status == 0 || status == -Errno.wouldBlock.rawValue || status == -UringFlag.busy,
             "io_uring_enter failed (\(Errno(rawValue: -status).numberedText))")
         nowMilliseconds = monotonicMilliseconds()
         wallMilliseconds = LinuxIO.wallMilliseconds()
@@ -130,7 +126,7 @@ import Vocabulary
     }
 
     package mutating func growBuffers() -> Bool {
-        unsafe cu_grow_buffers(ring, max(ring.pointee.buffer_count, 1)) > 0
+        unsafe cu_grow_buffers(ring, max(cu_buffer_count(ring), 1)) > 0
     }
 
     // MARK: - Sockets
@@ -208,4 +204,6 @@ private enum UringFlag {
     static let buffer: UInt32 = 1 << 0
     static let more: UInt32 = 1 << 1
     static let socketNonempty: UInt32 = 1 << 2
+    /// EBUSY
+    static let busy: Int32 = 16
 }
