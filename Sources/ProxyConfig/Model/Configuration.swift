@@ -312,8 +312,8 @@ package struct HealthCheck: Sendable {
 }
 
 /// A `match` block.
-package struct HealthMatch: Sendable {
-    package enum Expectation: Sendable {
+package struct HealthMatch: Sendable, Equatable {
+    package enum Expectation: Sendable, Equatable {
         /// The answer contains these bytes.
         case literal([UInt8])
         /// Index-free: the text of the expression, compiled by who uses it (Patterns).

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The prober's process: one thread around poll(2) over the link to the master, signals and the connections of checks.
+// `ProberLoop+Link` holds the talk with the master, `ProberLoop+Checks` the checks. The only writer of the health words
+// in the shared region; when it dies they keep what they say, and the next prober takes them up.
+
+import ControlLink
+import Glibc
+import Health
+import LinuxIO
+import Patterns
+import SharedState
+import Vocabulary
+
+/// Runs until the master says so, or has gone. The exit code of the process.
+package func runProber(slot: Int, link: consuming LinkEndpoint, region: SharedRegion) -> Int32 {
+    do throws(Errno) {
+        try Signals.ignoreBrokenPipes()
+        let signals = try SignalQueue([SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH])
+        let loop = ProberLoop(link: link, signals: signals, region: region)
+        while !loop.isEnding { try loop.turn() }
+        return 0
+    } catch {
+        ProberLog.write(.alert, "prober process gives up (\(error.numberedText))", to: 2)
+        return 1
+    }
+}
+
+package final class ProberLoop {
+    /// Connections at once, those that only wait for their peer's goodbye included. Further checks wait their turn.
+    static let connectionsMax = 512
+    /// How long a slice of building may keep checks waiting.
+    static let sliceNanoseconds: UInt64 = 2_000_000
+
+    let link: LinkEndpoint
+    private let signals: SignalQueue?
+    let region: SharedRegion
+
+    /// Exactly when the process is to end.
+    package internal(set) var isEnding = false
+    var roster = HealthRoster()
+    var slots: [PeerKey: PeerSlot] = [:]
+    /// Nil before the first commit.
+    var log: ProberLog? = nil
+    var committed: UInt32? = nil
+    var prepared: PreparedHealth? = nil
+    /// What the link had no room for, in order.
+    var unsent: [LinkMessage] = []
+
+    var connections: [CheckConnection] = []
+    var chance = Chance.generator()
+    var patterns = PatternMatcher(captureCountMax: 0)
+    var buffer: [UInt8] = []
+    /// No line about missing descriptors before this moment.
+    var abandonedQuietUntilMilliseconds: UInt64 = 0
+
+    package init(link: consuming LinkEndpoint, signals: consuming SignalQueue?, region: SharedRegion) {
+        self.link = link
+        self.signals = signals
+        self.region = region
+    }
+
+    /// Waits for something to happen, or a time to come, at most `waitMillisecondsMax`, and does what is due.
+    package func turn(waitMillisecondsMax: UInt64 = .max) throws(Errno) {
+        var entries = [
+            PollEntry(link.number, unsent.isEmpty ? .readable : [.readable, .writable]),
+            PollEntry(signalNumber, .readable),
+        ]
+        entries += connections.map(\.pollEntry)
+        let readyCount = try Poll.wait(&entries, milliseconds: min(untilNextMoment, waitMillisecondsMax))
+        if readyCount > 0 {
+            // What peers have said counts before their deadlines do.
+            for (connection, entry) in zip(connections, entries.dropFirst(2)) where !entry.happened.isEmpty {
+                advance(connection)
+            }
+            try takeSignals()
+            if !isEnding { try sendUnsent() }
+            if !isEnding { try takeMessages() }
+        }
+        guard !isEnding else { return }
+        buildSlice()
+        expireConnections()
+        connections.removeAll { $0.isDone }
+        startChecks()
+    }
+
+    private var signalNumber: Int32 {
+        switch signals {
+        case .some(let queue): queue.descriptor.number
+        case nil: -1
+        }
+    }
+
+    /// Milliseconds until something is due, at most a minute.
+    private var untilNextMoment: UInt64 {
+        if prepared?.isBuilding == true { return 0 }
+        var moment = connections.lazy.map(\.deadlineMilliseconds).min() ?? .max
+        if connections.count < ProberLoop.connectionsMax, let due = roster.nextDueMilliseconds {
+            moment = min(moment, due)
+        }
+        let now = monotonicMilliseconds()
+        return moment > now ? min(moment - now, 60_000) : 0
+    }
+
+    /// Signals for all processes of a terminal or a group reach this one as well; the master acts on the others.
+    private func takeSignals() throws(Errno) {
+        while let signal = try signals?.next() {
+            switch signal.number {
+            case SIGTERM, SIGINT, SIGQUIT: isEnding = true
+            default: break
+            }
+        }
+    }
+
+    /// A line about the process itself: to the main context's logs, or before there are any to standard error.
+    func note(_ level: LogLevel, _ message: String) {
+        if let log { log.write(level, message) } else { ProberLog.write(level, message, to: 2) }
+    }
+}
