@@ -99,7 +99,9 @@ let package = Package(
         tests("BalancingTests", ["Balancing"], resources: [.copy("Fixtures")]),
         tests("PatternsTests", ["Patterns"]),
         tests("HealthTests", ["Health", "Patterns"]),
-        tests("ControlPlaneTests", ["ControlPlane", "LinuxIO", "ProxyConfig", "Vocabulary"]),
+        tests(
+            "ControlPlaneTests",
+            ["ControlPlane", "ControlLink", "Health", "LinuxIO", "ProxyConfig", "SharedState", "Vocabulary"]),
         tests("MQTTClientTests", ["MQTTClient", "MQTTWire", "LinuxIO", "Vocabulary"]),
     ]
 )

@@ -29,8 +29,6 @@ final class CheckConnection {
     private static let leavingMilliseconds: UInt64 = 1_000
     /// Bytes of an answer that are kept to see whether it is a CONNACK.
     private static let headBytesMax = 7
-    /// Bytes taken in one turn: a peer that never stops sending keeps neither the process nor its memory.
-    private static let turnBytesMax = 16 * 1024
 
     let check: CheckID
     private let socket: Descriptor
@@ -140,24 +138,34 @@ final class CheckConnection {
     private func receive(
         _ nowMilliseconds: UInt64, _ buffer: inout [UInt8], _ patterns: inout PatternMatcher
     ) -> CheckResult? {
-        buffer.removeAll(keepingCapacity: true)
+        var count = 0
         var end: AnswerEnd? = nil
         do throws(Errno) {
-            let count = try Sockets.receive(
-                socket.number, appendingTo: &buffer, bytesMax: CheckConnection.turnBytesMax)
+            count = try receive(into: &buffer)
             if count == 0 { end = .closed }
         } catch Errno.wouldBlock {
             return nil
         } catch {
             end = .failed(error.fault)
         }
-        head.append(contentsOf: buffer.prefix(CheckConnection.headBytesMax - head.count))
+        head.append(contentsOf: buffer[..<min(count, CheckConnection.headBytesMax - head.count)])
         let verdict =
-            if let end { matcher?.end(end, with: &patterns) } else { matcher?.feed(buffer.span, with: &patterns) }
+            if let end {
+                matcher?.end(end, with: &patterns)
+            } else {
+                matcher?.feed(buffer.span.extracting(..<count), with: &patterns)
+            }
         switch verdict {
         case .needsMore, nil: return nil
         case .matched: return leave(.passed, isOpen: end == nil, nowMilliseconds)
         case .mismatched(let fault): return leave(.failed(fault), isOpen: end == nil, nowMilliseconds)
+        }
+    }
+
+    private func receive(into buffer: inout [UInt8]) throws(Errno) -> Int {
+        var room = buffer.mutableSpan
+        return try unsafe room.withUnsafeMutableBytes { bytes throws(Errno) in
+            try unsafe Sockets.receive(socket.number, into: bytes)
         }
     }
 
@@ -184,11 +192,8 @@ final class CheckConnection {
     }
 
     private func discard(_ buffer: inout [UInt8]) {
-        buffer.removeAll(keepingCapacity: true)
         do throws(Errno) {
-            let count = try Sockets.receive(
-                socket.number, appendingTo: &buffer, bytesMax: CheckConnection.turnBytesMax)
-            if count == 0 { phase = .done }
+            if try receive(into: &buffer) == 0 { phase = .done }
         } catch Errno.wouldBlock {
             return
         } catch {

@@ -50,7 +50,8 @@ package final class ProberLoop {
     var connections: [CheckConnection] = []
     var chance = Chance.generator()
     var patterns = PatternMatcher(captureCountMax: 0)
-    var buffer: [UInt8] = []
+    /// What one turn takes of one answer at most: a peer that never stops sending keeps neither the process nor memory.
+    var buffer = [UInt8](repeating: 0, count: 16 * 1024)
     /// No line about missing descriptors before this moment.
     var abandonedQuietUntilMilliseconds: UInt64 = 0
 
