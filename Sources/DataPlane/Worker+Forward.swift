@@ -117,12 +117,17 @@ extension Worker where K: ~Copyable {
         if let buffer = sessions[slot][way].buffer {
             kernel.recycle(buffer)
             sessions[slot][way].buffer = nil
-        } else if way == .upload && !sessions[slot].isPrereadSent {
+        } else if isPrereadPending(way, of: slot) {
             sessions[slot].isPrereadSent = true
             trimPreread(slot)
         } else {
             sessions[slot][way].own.free()
         }
+    }
+
+    /// The pending bytes are those that were read before the broker was chosen, not those of a slow reader.
+    private func isPrereadPending(_ way: Way, of slot: Int) -> Bool {
+        way == .upload && !sessions[slot].isPrereadSent && !sessions[slot].preread.isEmpty
     }
 
     // MARK: - Actions
@@ -201,8 +206,7 @@ extension Worker where K: ~Copyable {
     }
 
     private mutating func drain(_ way: Way, of slot: Int) {
-        let isPreread = way == .upload && !sessions[slot].isPrereadSent && !sessions[slot].preread.isEmpty
-        let memory = isPreread ? sessions[slot].preread : sessions[slot][way].own
+        let memory = isPrereadPending(way, of: slot) ? sessions[slot].preread : sessions[slot][way].own
         let offset = sessions[slot][way].machine.pendingOffset
         let count = Int(sessions[slot][way].machine.pendingBytes)
         unsafe kernel.queueSend(
