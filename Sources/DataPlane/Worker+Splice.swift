@@ -35,11 +35,12 @@ extension Worker where K: ~Copyable {
         sessions[slot][way].received += UInt64(result.received)
         sessions[slot][way].sent += UInt64(result.sent)
         if result.received > 0 || result.sent > 0 { sessions[slot].lastActivityAt = kernel.nowMilliseconds }
+        // First of all, so that a pipe with bytes in it is never taken for an empty one.
+        let action = sessions[slot][way].machine.pumped(
+            received: result.received, sent: result.sent, isEnd: result.isSourceEnded || result.sourceError != 0)
         if result.targetError != 0 {
             return broken(way.target, "splice", Errno(rawValue: result.targetError), slot)
         }
-        let action = sessions[slot][way].machine.pumped(
-            received: result.received, sent: result.sent, isEnd: result.isSourceEnded || result.sourceError != 0)
         // What was received before a source broke is still given on, as with copying.
         if result.sourceError != 0 && sessions[slot][way].machine.pendingBytes == 0 {
             return broken(way.source, "splice", Errno(rawValue: result.sourceError), slot)
