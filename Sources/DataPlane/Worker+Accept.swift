@@ -19,6 +19,9 @@ struct ListenerState {
     var descriptor: Int32
     /// The settings of its default server; held by the listener.
     var settings: UInt32
+    /// The generation that the settings are of; held by the listener, so that what is still queued when a reload takes
+    /// the listener away is routed by the configuration that it was accepted under.
+    var generation: Int
     var isAccepting = false
     /// Take what is queued, then close.
     var isClosing = false
@@ -90,6 +93,7 @@ extension Worker where K: ~Copyable {
         listeners[index].descriptor = -1
         listeners[index].isClosing = false
         settingsTable.letGo(listeners[index].settings)
+        letGoOfGeneration(listeners[index].generation)
         if isQuitting { reportListenersClosed() }
     }
 
@@ -97,20 +101,21 @@ extension Worker where K: ~Copyable {
 
     private mutating func begin(client: Int32, at index: Int) {
         region.countAccepted(identity.slot)
-        guard !isStopping, sessions.count < sessionsMax, let current, let slot = sessions.take() else {
+        guard !isStopping, sessions.count < sessionsMax, let slot = sessions.take() else {
             refuseForCapacity(client)
             return
         }
         let now = kernel.nowMilliseconds
         let settings = listeners[index].settings
         settingsTable.hold(settings)
-        generations.hold(current)
+        let generation = listeners[index].generation
+        generations.hold(generation)
         timers.prepare(slot)
         connectionNumber += 1
         sessions[slot].client = client
         sessions[slot].listener = UInt16(index)
         sessions[slot].settings = settings
-        sessions[slot].routing = current
+        sessions[slot].routing = generation
         // One number for all workers: they count apart in steps of the number of slots.
         sessions[slot].number = connectionNumber * UInt64(SharedRegion.workersMax) + UInt64(identity.slot.index)
         sessions[slot].startedAt = now

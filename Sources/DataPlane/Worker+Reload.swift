@@ -72,14 +72,15 @@ extension Worker where K: ~Copyable {
             settingsTable.add(makeSettings(server, configuration, sinkOf))
         }
         let old = current
-        current = generations.add(
+        let generation = generations.add(
             Generation(
                 number: preparation.number, configuration: configuration, groups: groups, sinks: sinkOf,
                 settings: settings))
+        current = generation
         // The numbers of the shared table count both sides' connections, as nginx's do.
         let connections = configuration.main.workerConnections ?? identity.descriptorLimit
         sessionsMax = max(1, min(connections / 2, sessions.capacity))
-        arrange(configuration.listeners, settings, preparation.listenerDescriptors)
+        arrange(configuration.listeners, settings, generation, preparation.listenerDescriptors)
         if let old { letGoOfGeneration(old) }
         answer(.committed, generation: preparation.number)
     }
@@ -121,20 +122,24 @@ extension Worker where K: ~Copyable {
 
     // MARK: - Listeners
 
-    private mutating func arrange(_ wanted: [Listener], _ settings: [UInt32], _ descriptors: [Int: Int32]) {
+    private mutating func arrange(
+        _ wanted: [Listener], _ settings: [UInt32], _ generation: Int, _ descriptors: [Int: Int32]
+    ) {
         for (position, listener) in wanted.enumerated() {
             let index = listenerIndex(of: listener.endpoint)
-            settingsTable.hold(settings[listener.server])
             if listeners[index].descriptor >= 0 {
                 settingsTable.letGo(listeners[index].settings)
+                letGoOfGeneration(listeners[index].generation)
             } else if let descriptor = descriptors[position] {
                 listeners[index].descriptor = descriptor
             } else {
-                settingsTable.letGo(settings[listener.server])
                 logWorker(.alert, "the master sent no socket for \(listener.endpoint.text)")
                 continue
             }
+            settingsTable.hold(settings[listener.server])
+            generations.hold(generation)
             listeners[index].settings = settings[listener.server]
+            listeners[index].generation = generation
             kernel.setListenerNoDelay(
                 listeners[index].descriptor,
                 isOn: settingsTable[settings[listener.server]].server.isTCPNoDelay)
@@ -147,7 +152,7 @@ extension Worker where K: ~Copyable {
     private mutating func listenerIndex(of endpoint: Endpoint) -> Int {
         // An entry that is still being drained keeps its old socket; the address gets a new entry.
         if let index = listeners.firstIndex(where: { $0.endpoint == endpoint && !$0.isClosing }) { return index }
-        listeners.append(ListenerState(endpoint: endpoint, text: endpoint.text, descriptor: -1, settings: 0))
+        listeners.append(ListenerState(endpoint: endpoint, text: endpoint.text, descriptor: -1, settings: 0, generation: 0))
         return listeners.count - 1
     }
 }
