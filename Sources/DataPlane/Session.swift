@@ -95,6 +95,9 @@ struct Session: BitwiseCopyable {
     var failedTries = OwnMemory()
 
     init() {}
+
+    /// A broker was chosen and its connect begun; for the variables that list tries.
+    var hasPresentTry: Bool { broker >= 0 }
 }
 
 /// The numbers of a CONNECT.

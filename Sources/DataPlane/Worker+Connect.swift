@@ -95,11 +95,11 @@ extension Worker where K: ~Copyable {
             logSession(.error, slot, "connect() failed (\(error.numberedText)) while connecting to upstream")
         }
         noteFailure(slot)
-        kernel.queueClose(descriptor: sessions[slot].broker)
-        sessions[slot].broker = -1
         let reason: CloseReason = error == .timedOut ? .connectTimeout : .connectFailed
         guard mayTryNext(slot) else { return close(slot, reason) }
         recordFailedTry(slot)
+        kernel.queueClose(descriptor: sessions[slot].broker)
+        sessions[slot].broker = -1
         sessions[slot].machine.retry()
         tryNext(slot)
     }

@@ -96,9 +96,13 @@ extension Worker where K: ~Copyable {
         _ = append(.builtin(.remoteAddress), of: slot, to: &text)
         text.append(utf8: ", server: ")
         text.append(text: listeners[Int(sessions[slot].listener)].text)
-        if sessions[slot].brokerEndpoint != nil || sessions[slot].peer != nil {
+        if sessions[slot].hasPresentTry {
             text.append(utf8: ", upstream: \"")
             appendBrokerAddress(of: slot, to: &text)
+            text.append(utf8: "\"")
+        } else if sessions[slot].group >= 0, let routing = sessions[slot].routing {
+            text.append(utf8: ", upstream: \"")
+            text.append(text: generations[routing].groups[Int(sessions[slot].group)].name)
             text.append(utf8: "\"")
         }
         text.append(utf8: ", bytes from/to client:")

@@ -97,8 +97,9 @@ extension Worker where K: ~Copyable {
         let group = generations[routing].groups[Int(sessions[slot].group)]
         guard let index = choose(from: group, for: slot) else {
             logSession(.error, slot, "no live upstreams while connecting to upstream")
-            close(slot, .noBroker)
-            return
+            // nginx lists the group's name as the address of this try.
+            _ = sessions[slot].failedTries.append(FailedTry.record(milliseconds: 0, address: Array(group.name.utf8)))
+            return close(slot, .noBroker)
         }
         let member = group.members[index]
         sessions[slot].peerIndex = Int32(index)

@@ -230,12 +230,12 @@ extension Worker where K: ~Copyable {
 
     private func appendUpstream(_ variable: BuiltinVariable, of slot: Int, to output: inout [UInt8]) -> Bool {
         if variable == .upstreamLastAddress {
-            guard sessions[slot].peer != nil else { return false }
+            guard sessions[slot].hasPresentTry else { return false }
             appendBrokerAddress(of: slot, to: &output)
             return true
         }
-        guard sessions[slot].tries > 0 else { return false }
         let failed = unsafe sessions[slot].failedTries.bytes
+        guard !sessions[slot].failedTries.isEmpty || sessions[slot].hasPresentTry else { return false }
         var offset = 0
         while let failure = unsafe FailedTry(reading: failed, at: &offset) {
             switch variable {
@@ -244,9 +244,9 @@ extension Worker where K: ~Copyable {
             case .upstreamSessionTime: output.appendSeconds(milliseconds: UInt64(failure.milliseconds))
             default: output.append(UInt8(ascii: "-"))
             }
-            if offset < failed.count || sessions[slot].peer != nil { output.append(utf8: ", ") }
+            if offset < failed.count || sessions[slot].hasPresentTry { output.append(utf8: ", ") }
         }
-        guard sessions[slot].peer != nil else { return true }
+        guard sessions[slot].hasPresentTry else { return true }
         switch variable {
         case .upstreamAddress: appendBrokerAddress(of: slot, to: &output)
         case .upstreamBytesReceived: output.appendDecimal(sessions[slot].download.received)
