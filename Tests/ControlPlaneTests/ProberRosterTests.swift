@@ -206,6 +206,18 @@ struct HealthRosterTests {
         #expect(other.adopt(persistent, at: 1).isEmpty)
     }
 
+    @Test("a check that only comes at other times keeps its answer, so that mandatory takes no server away")
+    func sameQuestion() throws {
+        let roster = try roster(Wanted(blocks: [[Wanted.check(mandatory: true)]]))
+        let id = try #require(roster.start(at: 0))
+        _ = roster.finish(id, .passed, at: 1)
+        let faster = try Wanted(blocks: [[Wanted.check(mandatory: true, interval: 1_000)]]).plan()
+        #expect(roster.adopt(faster, at: 2).isEmpty)
+        #expect(state(roster) == .healthy)
+        let elsewhere = try Wanted(blocks: [[Wanted.check(mandatory: true, port: 9)]]).plan()
+        #expect(roster.adopt(elsewhere, at: 3).map(\.state) == [.checking])
+    }
+
     @Test("a peer that loses all its checks is healthy")
     func lostChecks() throws {
         let roster = try roster(Wanted(blocks: [[Wanted.check()]]))
