@@ -105,5 +105,7 @@ let package = Package(
         tests("MQTTClientTests", ["MQTTClient", "MQTTWire", "LinuxIO", "Vocabulary"]),
         .target(
             name: "TestSupport", dependencies: ["MQTTWire", "CLinux"], path: "Tests/TestSupport", swiftSettings: swift),
+        .testTarget(
+            name: "HygieneTests", dependencies: ["TestSupport", "weir"], path: "Tests/Hygiene", swiftSettings: swift),
     ]
 )
