@@ -79,9 +79,10 @@ struct HealthPlanTests {
             ports: [1, 2], blocks: [[Wanted.check()], [Wanted.check(port: 9)]]
         ).plan()
         #expect(plan.peers.map(\.name) == ["127.0.0.1:1", "127.0.0.1:2"])
-        #expect(plan.peers.map { $0.checks.map(\.definition.target.text) } == [
-            ["127.0.0.1:1", "127.0.0.1:9"], ["127.0.0.1:2", "127.0.0.1:9"],
-        ])
+        #expect(
+            plan.peers.map { $0.checks.map(\.definition.target.text) } == [
+                ["127.0.0.1:1", "127.0.0.1:9"], ["127.0.0.1:2", "127.0.0.1:9"],
+            ])
     }
 
     @Test("server blocks that ask the same of a group have one check and a line in each of their logs")

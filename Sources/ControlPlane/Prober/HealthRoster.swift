@@ -136,7 +136,9 @@ package struct HealthRoster: Sendable {
                 states.append(machine.state)
             }
             let health = PeerHealth(states)
-            if let formerState, health.state != formerState { changes.append(change(of: planned, to: health.state)) }
+            if let formerState, health.state != formerState {
+                changes.append(change(of: planned, to: health.state))
+            }
             peers[planned.key] = Peer(
                 name: planned.name, checks: ids, health: health,
                 reason: health.state == .unhealthy ? old?.reason ?? "" : "")
@@ -144,8 +146,8 @@ package struct HealthRoster: Sendable {
         return changes
     }
 
-    /// What a former check knows that asked the same and was only made at other times or counted in another way. Were it
-    /// forgotten, a reload that changes an interval under `mandatory` would take all servers away for a moment.
+    /// What a former check knows that asked the same and was only made at other times or counted in another way. Were
+    /// it forgotten, a reload that changes an interval under `mandatory` would take all servers away for a moment.
     private func answer(
         to definition: CheckDefinition, at peer: Peer, _ formerChecks: [CheckID: Check]
     ) -> HealthState? {
