@@ -107,5 +107,6 @@ let package = Package(
             name: "TestSupport", dependencies: ["MQTTWire", "CLinux"], path: "Tests/TestSupport", swiftSettings: swift),
         .testTarget(
             name: "HygieneTests", dependencies: ["TestSupport", "weir"], path: "Tests/Hygiene", swiftSettings: swift),
+        tests("ProxyConfigTests", ["ProxyConfig", "Patterns", "Vocabulary"]),
     ]
 )
