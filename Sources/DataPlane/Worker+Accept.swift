@@ -161,10 +161,10 @@ extension Worker where K: ~Copyable {
     private mutating func logConnected(_ slot: Int) {
         var message: [UInt8] = []
         message.append(utf8: "client ")
-        _ = append(.builtin(.remoteAddress), of: slot, to: &message)
         if let client = sessions[slot].clientEndpoint {
-            message.append(UInt8(ascii: ":"))
-            message.appendDecimal(UInt64(client.port))
+            client.write(to: &message)
+        } else {
+            _ = append(.builtin(.remoteAddress), of: slot, to: &message)
         }
         message.append(utf8: " connected to ")
         message.append(text: listeners[Int(sessions[slot].listener)].text)
