@@ -103,10 +103,5 @@ let package = Package(
             "ControlPlaneTests",
             ["ControlPlane", "ControlLink", "Health", "LinuxIO", "ProxyConfig", "SharedState", "Vocabulary"]),
         tests("MQTTClientTests", ["MQTTClient", "MQTTWire", "LinuxIO", "Vocabulary"]),
-        .target(
-            name: "TestSupport", dependencies: ["MQTTWire", "CLinux"], path: "Tests/TestSupport", swiftSettings: swift),
-        .testTarget(
-            name: "HygieneTests", dependencies: ["TestSupport", "weir"], path: "Tests/Hygiene", swiftSettings: swift),
-        tests("ProxyConfigTests", ["ProxyConfig", "Patterns", "Vocabulary"]),
     ]
 )

@@ -13,8 +13,8 @@ import LinuxIO
 import Patterns
 import ProxyConfig
 
-/// How a check begins.
-enum CheckOpening {
+/// Why a check could not begin.
+enum CheckOpening: ~Copyable {
     case open(CheckConnection)
     /// The check has its result already.
     case failed(HealthFault)

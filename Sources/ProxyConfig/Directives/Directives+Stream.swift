@@ -167,7 +167,7 @@ extension Assembler {
 
     /// The words are checked, and used when names are resolved again at run time.
     mutating func checkResolver(_ statement: Statement) {
-        var hasServer = false
+        var serverCount = 0
         for word in statement.arguments {
             if word.hasPrefix("valid=") {
                 if Quantity.seconds(word.bytes.dropFirst(6)) == nil {
@@ -179,18 +179,12 @@ extension Assembler {
                 if !value.elementsEqual("on".utf8), !value.elementsEqual("off".utf8) {
                     invalidParameter(word, hint: "write on or off after \"=\"")
                 }
-            } else if word.hasPrefix("status_zone=") {
-                continue
-            } else if word.bytes.contains(UInt8(ascii: "=")) {
-                hasServer = true
-                invalidParameter(
-                    word, hint: Assembler.parameterHint(word, known: ["valid=", "ipv4=", "ipv6=", "status_zone="]))
-            } else {
-                hasServer = true
+            } else if !word.hasPrefix("status_zone=") {
+                serverCount += 1
                 checkResolverAddress(word)
             }
         }
-        if !hasServer {
+        if serverCount == 0 {
             error("no name servers defined", at: statement.name, hint: "write the address of a name server first")
         }
     }

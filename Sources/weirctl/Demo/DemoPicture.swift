@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the demo shows, as values, and how it becomes lines for a screen of any size. Reads nothing and writes nothing:
+// `DemoWorld` gives the values, `Terminal` shows the lines.
+
+struct DemoPicture {
+    struct Broker {
+        enum State { case up, unhealthy, checking, unknown }
+
+        var number: Int
+        var address: String
+        var isRunning: Bool
+        var state: State
+        /// Why Weir's check thinks so.
+        var reason = ""
+        var sessionsNow: UInt64 = 0
+        var sessionsAll: UInt64 = 0
+        var checks: UInt64 = 0
+        var checksFailed: UInt64 = 0
+    }
+
+    struct Device {
+        var id: String
+        var broker: Int?
+        var isConnected: Bool
+        var sequence: UInt64 = 0
+        var uptimeSeconds: UInt64 = 0
+        var light = 0
+        var temperature = ""
+        var led = ""
+        var isLit = false
+    }
+
+    var weirPort: UInt16
+    var brokerPort: UInt16
+    var hasIPv6: Bool
+    var generation: UInt32?
+    var isWeirRunning: Bool
+    var brokers: [Broker]
+    var devices: [Device]
+    var logLines: [String]
+
+    /// The log gets what the rest leaves free.
+    func lines(height: Int) -> [StyledLine] {
+        var lines = head + tables + [""] + help + [""]
+        let room = height - lines.count - 1
+        if room > 0 {
+            lines.append(StyledLine("Log", .bold))
+            lines += logLines.suffix(room).map { StyledLine($0, .dim) }
+        }
+        return lines
+    }
+
+    var tables: [StyledLine] { brokerTable + [""] + deviceTable }
+
+    private var head: [StyledLine] {
+        var line = StyledLine(" Weir demo ", .heading)
+        line.append("  MQTT at 127.0.0.1:\(weirPort)\(hasIPv6 ? " and [::1]:\(weirPort)" : "")")
+        if isWeirRunning {
+            line.append("   generation \(generation.map(String.init) ?? "-")")
+        } else {
+            line.append("   Weir is not running", .red)
+        }
+        return [line, ""]
+    }
+
+    private var brokerTable: [StyledLine] {
+        var title = StyledLine()
+        for (text, width) in [
+            ("Broker", 8), ("address", 18), ("state", 12), ("sessions", 10), ("ever", 8), ("checks", 9),
+        ] {
+            title.append(text, width: width, .bold)
+        }
+        title.append("failed", .bold)
+        return [title]
+            + brokers.map { broker in
+                var line = StyledLine()
+                line.append("\(broker.number)", width: 8)
+                line.append(broker.address, width: 18)
+                let (text, style) = DemoPicture.word(broker.state)
+                line.append(text, width: 12, style)
+                line.append("\(broker.sessionsNow)", width: 10)
+                line.append("\(broker.sessionsAll)", width: 8)
+                line.append("\(broker.checks)", width: 9)
+                line.append("\(broker.checksFailed)", width: 8)
+                if !broker.isRunning { line.append("stopped  ", .yellow) }
+                if broker.state == .unhealthy { line.append(broker.reason, .dim) }
+                return line
+            }
+    }
+
+    private static func word(_ state: Broker.State) -> (String, StyledLine.Style) {
+        switch state {
+        case .up: ("● up", .green)
+        case .unhealthy: ("● unhealthy", .red)
+        case .checking: ("● checking", .yellow)
+        case .unknown: ("○", .dim)
+        }
+    }
+
+    private var deviceTable: [StyledLine] {
+        var title = StyledLine()
+        for (text, width) in [("Sensor", 12), ("broker", 8), ("LED", 9), ("sequence", 10), ("uptime", 9), ("light", 8)]
+        {
+            title.append(text, width: width, .bold)
+        }
+        title.append("temperature", .bold)
+        return [title]
+            + devices.map { device in
+                var line = StyledLine()
+                line.append(device.id, width: 12)
+                if let broker = device.broker {
+                    line.append("\(broker)", width: 8)
+                } else {
+                    line.append(device.isConnected ? "?" : "none", width: 8, device.isConnected ? .plain : .red)
+                }
+                line.append(device.isLit ? "●" : "○", width: 2, device.isLit ? .yellow : .dim)
+                line.append(device.led, width: 7)
+                line.append("\(device.sequence)", width: 10)
+                line.append("\(device.uptimeSeconds) s", width: 9)
+                line.append("\(device.light)", width: 8)
+                line.append(device.temperature.isEmpty ? "" : device.temperature + " °C")
+                return line
+            }
+    }
+
+    private var help: [StyledLine] {
+        var keys = StyledLine("Keys  ", .bold)
+        keys.append("1 2 3", .bold)
+        keys.append(" stop or start a broker   ")
+        keys.append("r", .bold)
+        keys.append(" reload   ")
+        keys.append("b", .bold)
+        keys.append(" blink all LEDs   ")
+        keys.append("q", .bold)
+        keys.append(" quit")
+        return joinIn.map { StyledLine($0) } + [keys]
+    }
+
+    /// Complete lines to copy.
+    var joinIn: [String] {
+        [
+            "Watch all sensors, through Weir or at one broker:",
+            "  mosquitto_sub -h 127.0.0.1 -p \(weirPort) -t 'sensors/#' -v",
+            "  mosquitto_sub -h 127.0.0.1 -p \(brokerPort) -t 'sensors/#' -v",
+            "Switch an LED: on, off or blink",
+            "  mosquitto_pub -h 127.0.0.1 -p \(weirPort) -t sensors/sensor-1/command -m 'led on'",
+        ]
+    }
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The Weir in front of the brokers, with the configuration that people would write for it: devices stay with the broker
+// that their client id hashes to, and a broker that does not answer CONNECT gets none.
+
+import Glibc
+import LinuxIO
+import Vocabulary
+
+final class WeirProcess {
+    static let checkIntervalMilliseconds: UInt64 = 2000
+
+    let ports: DemoPorts
+    let errorLog: String
+    let accessLog: String
+    let configurationFile: String
+    private let program: String
+    private let folder: String
+    private let pidFile: String
+    private let outputFile: String
+    private var process: ChildProcess?
+
+    /// Writes the configuration.
+    init(ports: DemoPorts, program: String, folder: borrowing DemoFolder) throws(Errno) {
+        self.ports = ports
+        self.program = program
+        self.folder = folder.path
+        errorLog = folder.file("error.log")
+        accessLog = folder.file("access.log")
+        pidFile = folder.file("weir.pid")
+        outputFile = folder.file("weir.out")
+        configurationFile = folder.file("weir.conf")
+        try Files.write(configurationFile, Array(configuration.utf8))
+    }
+
+    var pid: Int32? { process?.pid }
+    var isRunning: Bool { process != nil }
+
+    /// The pid file is written once listening works.
+    var isListening: Bool { isRunning && Files.exists(pidFile) }
+
+    func start() throws(Errno) {
+        process = try ChildProcess.start(
+            program, ["-p", folder, "-c", configurationFile, "-e", errorLog], outputFile: outputFile,
+            parentDeathSignal: SIGTERM)
+    }
+
+    func reload() { process?.send(SIGHUP) }
+
+    /// Fast, with whatever sessions there are.
+    func stop() -> Processes.Ended? {
+        defer { process = nil }
+        return process?.stop(SIGTERM)
+    }
+
+    /// What ended it, once, if it ended by itself.
+    func noticeEnd() -> Processes.Ended? {
+        guard let ended = process?.reap() else { return nil }
+        process = nil
+        return ended
+    }
+
+    /// What it said on its standard output and error.
+    var outputLines: [String] { LogTail.lastLines(of: outputFile, 20) }
+
+    private var configuration: String {
+        let listens = [ports.weirIPv6, ports.weirIPv4].compactMap { $0 }.map { "listen \($0.text);" }
+        let servers = ports.brokerEndpoints.map { "server \($0.text);" }
+        return """
+            daemon off;
+            worker_processes 2;
+            pid \(pidFile);
+            error_log \(errorLog) info;
+
+            events { }
+
+            stream {
+                log_format mqtt '$remote_addr [$time_local] $status $session_time s '
+                                'client=$mqtt_preread_clientid upstream=$upstream_addr '
+                                'in=$bytes_received out=$bytes_sent';
+                access_log \(accessLog) mqtt;
+
+                match mqtt {
+                    send \\x10\\x0c\\x00\\x04\\x4d\\x51\\x54\\x54\\x04\\x02\\x00\\x00\\x00\\x00;
+                    expect \\x20\\x02\\x00\\x00;
+                }
+
+                upstream brokers {
+                    zone brokers 64k;
+                    hash $mqtt_preread_clientid consistent;
+                    \(servers.joined(separator: "\n        "))
+                }
+
+                server {
+                    \(listens.joined(separator: "\n        "))
+                    mqtt_preread on;
+                    proxy_pass brokers;
+                    proxy_connect_timeout 1s;
+                    health_check interval=2s match=mqtt;
+                    health_check_timeout 1s;
+                }
+            }
+
+            """
+    }
+}
