@@ -24,6 +24,9 @@ struct Preparation {
     var logDescriptors: [Int: Int32] = [:]
     var listenerDescriptors: [Int: Int32] = [:]
 
+    /// True when `commit` came before it was ready: without a master process everything is said at once.
+    var isCommitDue = false
+
     init(number: UInt32, bundle: Bundle) {
         self.number = number
         self.bundle = bundle

@@ -90,7 +90,8 @@ extension Worker where K: ~Copyable {
             preparing!.stage = .parsing(
                 ConfigurationBuilder(source: BundleSource(preparing!.bundle), options: options))
         case .commit:
-            if isPreparing(message.generation) { commit() }
+            guard isPreparing(message.generation) else { return }
+            if case .ready = preparing!.stage { commit() } else { preparing!.isCommitDue = true }
         case .abort:
             guard isPreparing(message.generation) else { return }
             preparing!.abandon()

@@ -43,7 +43,9 @@ extension Worker where K: ~Copyable {
     private mutating func groupSlice(_ configuration: Configuration, _ groups: [Group]) {
         guard groups.count < configuration.upstreams.count else {
             preparing!.stage = .ready(configuration, groups: groups)
-            return answer(.ready, generation: preparing!.number)
+            answer(.ready, generation: preparing!.number)
+            if preparing!.isCommitDue { commit() }
+            return
         }
         let upstream = configuration.upstreams[groups.count]
         guard let group = Group(upstream, region: region) else {

@@ -272,6 +272,31 @@ struct SupervisionTests {
         #expect(staff.supervision.died(Self.first, "exited on signal 9", now: staff.now) == [.exit(code: 0)])
     }
 
+    @Test("a worker that says it cannot run here ends a master that has never served")
+    func fatalStart() {
+        var staff = Staff(workers: 1, isServing: false)
+        let actions = staff.supervision.died(Self.first, "exited with code 2", isFatal: true, now: staff.now)
+        #expect(actions.contains(.stop(.prober)))
+        #expect(staff.supervision.died(.prober, "exited with code 0", now: staff.now) == [.exit(code: 1)])
+    }
+
+    @Test("a new worker that ignores its dismissal is killed")
+    func discardedIsKilled() {
+        var staff = Staff(workers: 1)
+        _ = staff.prepare(workers: 2, [Self.second])
+        _ = staff.supervision.refused(Self.first, "no", now: staff.now)
+        #expect(staff.wait(Supervision.stopMilliseconds) == [.kill(Self.second)])
+    }
+
+    @Test("QUIT after WINCH ends, also while the prober waits for its next start")
+    func quitAfterDismissal() {
+        var staff = Staff(workers: 1)
+        for _ in 0..<CrashBackOff.deathsMax { _ = staff.supervision.died(.prober, "exited on signal 6", now: staff.now) }
+        _ = staff.supervision.dismissWorkers(now: staff.now)
+        _ = staff.supervision.died(Self.first, "exited with code 0", now: staff.now)
+        #expect(staff.supervision.quit(now: staff.now) == [.closePositions(count: 0), .exit(code: 0)])
+    }
+
     @Test("TERM in a crash loop ends at once")
     func terminateInCrashLoop() {
         var staff = Staff(workers: 1)
@@ -285,7 +310,7 @@ struct SupervisionTests {
     @Test("WINCH sends the workers away; a reload starts new ones at the same positions")
     func dismiss() {
         var staff = Staff(workers: 2)
-        #expect(staff.supervision.dismissWorkers() == [.quit(Self.first), .quit(Self.second)])
+        #expect(staff.supervision.dismissWorkers(now: staff.now) == [.quit(Self.first), .quit(Self.second)])
         #expect(staff.supervision.died(Self.first, "exited with code 0", now: staff.now) == [])
         let actions = staff.prepare(workers: 2, [.prober])
         #expect(

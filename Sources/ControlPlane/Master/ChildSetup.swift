@@ -26,7 +26,7 @@ struct ChildSetup {
     /// Where the link is after `enter`: the first number behind standard error.
     static let linkDescriptor: Int32 = 3
     /// nginx's code for a child that need not be started again.
-    private static let fatalCode: Int32 = 2
+    static let fatalCode: Int32 = 2
 
     /// Leaves the link at `linkDescriptor` and no other descriptor open but the standard ones.
     func enter(link: Int32) {

@@ -28,6 +28,8 @@ struct ListenerTable {
     private var entries: [Endpoint: Entry] = [:]
     private var pending = Pending()
     private var removed: [Entry] = []
+    /// Addresses that the last reload took away: a worker that still empties its queue there has them for a moment more.
+    private var lately: Set<Endpoint> = []
 
     /// The socket for a worker at `position`, of the generation that is pending if there is one.
     func socket(_ endpoint: Endpoint, position: Int) -> Int32 {
@@ -49,9 +51,7 @@ struct ListenerTable {
     mutating func prepare(_ listeners: [Listener], positions: Int) throws(StartFault) {
         precondition(pending.added.isEmpty && pending.extended.isEmpty)
         do throws(StartFault) {
-            for listener in listeners where entries[listener.endpoint] == nil {
-                try refuseTaken(listener)
-            }
+            for listener in listeners where entries[listener.endpoint] == nil { try awaitFree(listener) }
             for listener in listeners {
                 if let entry = entries[listener.endpoint] {
                     guard case .ip = listener.endpoint, entry.sockets.count < positions else { continue }
@@ -85,6 +85,7 @@ struct ListenerTable {
         for (endpoint, entry) in pending.added { entries[endpoint] = entry }
         pending = Pending()
         let wanted = Set(listeners.map(\.endpoint))
+        lately = Set(entries.keys).subtracting(wanted)
         for (endpoint, entry) in entries where !wanted.contains(endpoint) {
             removed.append(entry)
             entries[endpoint] = nil
@@ -135,6 +136,21 @@ struct ListenerTable {
     }
 
     // MARK: Sockets
+
+    /// Waits a little for an address that was ours until just now: a new socket beside one that is being emptied would
+    /// get its place in the group, and positions would be wrong from then on.
+    private func awaitFree(_ listener: Listener) throws(StartFault) {
+        let rounds = lately.contains(listener.endpoint) ? ListenerTable.emptyingRounds : 1
+        for round in 1...rounds {
+            do throws(StartFault) { return try refuseTaken(listener) } catch {
+                if round == rounds { throw error }
+                sleep(milliseconds: ListenerTable.emptyingPauseMilliseconds)
+            }
+        }
+    }
+
+    private static let emptyingRounds = 20
+    private static let emptyingPauseMilliseconds: UInt64 = 10
 
     /// With SO_REUSEPORT a second master of the same user would bind without an error and take our connections. A bind
     /// without it fails when anybody listens there. Addresses that share a port with one of ours are left out, since our

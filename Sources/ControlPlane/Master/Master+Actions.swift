@@ -32,7 +32,7 @@ extension Master {
                 do throws(StartFault) {
                     try listeners.enlist()
                     queue += supervision.enlisted(now: now)
-                } catch { queue += supervision.enlistFailed(error.message) }
+                } catch { queue += supervision.enlistFailed(error.message, now: now) }
             case .adopt: adopt()
             case .discard(let reason): discard(reason)
             case .closeRemovedListeners: listeners.closeRemoved()

@@ -109,14 +109,21 @@ struct Master: ~Copyable {
         while let message = process.hear() {
             let child = process.child
             switch message.kind {
-            case .ready where message.generation == pending?.number || message.generation == current.number:
-                perform(supervision.ready(child, now: now))
+            // An answer about a generation that was given up meanwhile is none to what is asked now.
+            case .ready, .refused, .committed:
+                guard message.generation == (pending ?? current).number || message.generation == current.number else {
+                    continue
+                }
+            case .listenersClosed, .prepare, .log, .listener, .build, .commit, .abort, .reopen, .quit, .stop: break
+            }
+            switch message.kind {
+            case .ready: perform(supervision.ready(child, now: now))
             case .refused: perform(supervision.refused(child, message.text, now: now))
             case .committed:
                 if case .worker(let slot) = child { setState(.running, slot) }
                 perform(supervision.committed(child, now: now))
             case .listenersClosed: perform(supervision.listenersClosed(child, now: now))
-            case .ready, .prepare, .log, .listener, .build, .commit, .abort, .reopen, .quit, .stop: break
+            case .prepare, .log, .listener, .build, .commit, .abort, .reopen, .quit, .stop: break
             }
         }
     }
@@ -141,7 +148,7 @@ struct Master: ~Copyable {
         case .hangup: perform(supervision.hangup())
         case .quit: perform(supervision.quit(now: now))
         case .terminate, .interrupt: perform(supervision.terminate(now: now))
-        case .windowChange: perform(supervision.dismissWorkers())
+        case .windowChange: perform(supervision.dismissWorkers(now: now))
         case .user1: isReopenWanted = true
         case .user2:
             log.write(.crit, "the changing binary signal is ignored: this version cannot change its binary yet")
@@ -163,7 +170,9 @@ struct Master: ~Copyable {
             if case .worker(let slot) = child, let worker = WorkerSlot(index: slot) {
                 region.endWorker(worker, state: .free)
             }
-            perform(supervision.died(child, "\(ended.pid) \(ended.text)", now: now))
+            let isFatal = ended.way == .exited(ChildSetup.fatalCode)
+            perform(supervision.died(child, "\(ended.pid) \(ended.text)", isFatal: isFatal, now: now))
+            if case .waiting = supervision.stages[child], case .worker(let slot) = child { setState(.pausing, slot) }
         }
     }
 

@@ -51,7 +51,6 @@ struct Startup {
         var listeners = ListenerTable()
         try bind(configuration.listeners, positions: positions, &listeners, log)
         announce(configuration, log)
-        for text in StartNotices(configuration).warnings { log.write(.warn, text) }
 
         guard configuration.main.hasMaster else {
             return try SingleProcess(program: programs.worker, region: region, generation: generation, log: log)
@@ -134,7 +133,12 @@ struct Startup {
         log.write(.notice, "using the \"io_uring\" event method")
         log.write(.notice, "weir/\(weirVersion)")
         log.write(.notice, "OS: \(Processes.systemName)")
-        for text in StartNotices(configuration).notices { log.write(.notice, text) }
+        let notices = StartNotices(configuration)
+        for text in notices.notices { log.write(.notice, text) }
+        for text in notices.warnings {
+            log.write(.warn, text)
+            Terminal.error("weir: [warn] \(text)\n")
+        }
     }
 }
 
@@ -158,6 +162,9 @@ struct StartNotices {
                 + "\(descriptors) descriptors each")
         if let connections = main.workerConnections, connections > descriptors {
             warnings.append("\(connections) worker_connections exceed open file resource limit: \(descriptors)")
+        }
+        if case .number(let number) = main.workerCount, number > SharedRegion.workersMax {
+            warnings.append("\(number) worker_processes are more than there is room for: \(SharedRegion.workersMax) start")
         }
         if main.user != nil, !Processes.isRoot {
             warnings.append(

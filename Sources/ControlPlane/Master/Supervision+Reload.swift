@@ -73,7 +73,7 @@ extension Supervision {
         return beginReloadIfWanted()
     }
 
-    /// The new configuration is read, built, and its sockets are bound for as many positions as `plannedPositions`.
+    /// The new configuration is read and built, and its sockets are bound for as many positions as `plannedWorkers` says.
     package mutating func configurationRead(workers wanted: Int, now: Int) -> [SupervisionAction] {
         precondition(reload == .reading)
         let workers = plannedWorkers(wanted)
@@ -120,8 +120,8 @@ extension Supervision {
         return [.enlist]
     }
 
-    package mutating func enlistFailed(_ text: String) -> [SupervisionAction] {
-        giveUp(text, except: nil) + beginReloadIfWanted()
+    package mutating func enlistFailed(_ text: String, now: Int) -> [SupervisionAction] {
+        giveUp(text, except: nil, now) + beginReloadIfWanted()
     }
 
     /// All sockets listen: nothing can fail any more.
@@ -202,7 +202,7 @@ extension Supervision {
     }
 
     /// Nothing changes anywhere. `except` has nothing prepared: it refused, or it is dead.
-    mutating func giveUp(_ reason: String, except: Child?) -> [SupervisionAction] {
+    mutating func giveUp(_ reason: String, except: Child?, _ now: Int) -> [SupervisionAction] {
         let talk: Talk
         switch reload {
         case .talking(let pending), .enlisting(let pending): talk = pending
@@ -212,7 +212,7 @@ extension Supervision {
         var actions: [SupervisionAction] = inOrder(talk.participants.subtracting([except].compactMap(\.self)))
             .map { .abort($0) }
         for slot in talk.joiners where stages[.worker(slot: slot)] != nil {
-            stages[.worker(slot: slot)] = .discarded
+            stages[.worker(slot: slot)] = discarded(now)
             actions.append(.stop(.worker(slot: slot)))
         }
         actions.append(.discard(reason: reason))
@@ -224,7 +224,7 @@ extension Supervision {
         switch reload {
         case .talking(let talk):
             let late = inOrder(talk.waiting)[0]
-            return giveUp("\(late.name) did not answer in time", except: nil)
+            return giveUp("\(late.name) did not answer in time", except: nil, now)
         case .committing(var talk):
             // It said ready and then went silent: the others go on, and it gets a successor.
             let late = inOrder(talk.waiting)

@@ -6,9 +6,10 @@ extension Supervision {
     /// QUIT: the workers let their sessions end; when the last is gone, so are we.
     package mutating func quit(now: Int) -> [SupervisionAction] {
         guard phase == .running else { return [] }
-        let actions = withdrawReload() + quitWorkers() + [.closePositions(count: 0)]
+        let actions = withdrawReload(now) + quitWorkers() + [.closePositions(count: 0)]
         phase = .quitting
-        return actions + endIfEmpty()
+        forgetWaiting(.prober)
+        return actions + endIfEmpty(now)
     }
 
     /// TERM or INT.
@@ -18,34 +19,32 @@ extension Supervision {
     }
 
     /// WINCH: as QUIT, but the master stays with its sockets, and a reload starts workers again.
-    package mutating func dismissWorkers() -> [SupervisionAction] {
+    package mutating func dismissWorkers(now: Int) -> [SupervisionAction] {
         guard phase == .running, areWorkersWanted else { return [] }
         areWorkersWanted = false
-        let actions = withdrawReload() + quitWorkers()
+        let actions = withdrawReload(now) + quitWorkers()
         members = []
         return actions
     }
 
     mutating func stopAll(_ now: Int) -> [SupervisionAction] {
-        let withdrawn = withdrawReload()
-        forgetWaiting()
+        let withdrawn = withdrawReload(now)
+        for child in stages.keys { forgetWaiting(child) }
         let actions = withdrawn + inOrder(stages.keys).map { .stop($0) }
         phase = .stopping(killAt: now + Supervision.stopMilliseconds)
-        return actions + endIfEmpty()
+        return actions + endIfEmpty(now)
     }
 
     /// What the last death decides while we go down: the prober serves until the last worker is gone.
-    mutating func endIfEmpty() -> [SupervisionAction] {
+    mutating func endIfEmpty(_ now: Int) -> [SupervisionAction] {
         if stages.isEmpty { return [.exit(code: exitCode)] }
-        if phase == .quitting, stages.keys.elementsEqual([.prober]), stages[.prober] != .discarded {
-            stages[.prober] = .discarded
-            return [.stop(.prober)]
-        }
-        return []
+        guard phase == .quitting, stages.keys.elementsEqual([.prober]) else { return [] }
+        if case .discarded = stages[.prober] { return [] }
+        stages[.prober] = discarded(now)
+        return [.stop(.prober)]
     }
 
     private mutating func quitWorkers() -> [SupervisionAction] {
-        forgetWaiting()
         var actions: [SupervisionAction] = []
         for child in inOrder(stages.keys) where child != .prober {
             switch stages[child] {
@@ -53,26 +52,23 @@ extension Supervision {
                 // A second `quit` to one that is leaving already does no harm.
                 stages[child] = .leaving
                 actions.append(.quit(child))
-            case .joining, .discarded, .waiting, nil: break
+            case .waiting: forgetWaiting(child)
+            case .joining, .discarded, nil: break
             }
         }
         return actions
     }
 
-    private mutating func forgetWaiting() {
-        for (child, stage) in stages {
-            guard case .waiting = stage else { continue }
-            // After WINCH the prober's next start still has to come.
-            if child == .prober, !areWorkersWanted { continue }
-            stages[child] = nil
-        }
+    /// A child that has no process now gets none any more.
+    private mutating func forgetWaiting(_ child: Child) {
+        if case .waiting = stages[child] { stages[child] = nil }
     }
 
     /// A reload that is not decided is given up without a word of its own; one that is decided needs no more care.
-    private mutating func withdrawReload() -> [SupervisionAction] {
+    private mutating func withdrawReload(_ now: Int) -> [SupervisionAction] {
         isReloadWanted = false
         switch reload {
-        case .talking, .enlisting: return giveUp("shutting down", except: nil)
+        case .talking, .enlisting: return giveUp("shutting down", except: nil, now)
         case .idle, .reading: return []
         case .committing:
             reload = .idle

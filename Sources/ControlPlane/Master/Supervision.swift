@@ -77,7 +77,8 @@ package struct Supervision: Sendable {
         case joining(isReady: Bool)
         /// It was told to quit, or will be as soon as new connections stay away from it.
         case leaving
-        case discarded
+        /// It was told to stop, and is killed if it does not.
+        case discarded(killAt: Int)
     }
 
     package enum Phase: Sendable, Equatable {
@@ -131,6 +132,8 @@ package struct Supervision: Sendable {
         return .spawn(child, position: position(of: child), isPending: false)
     }
 
+    func discarded(_ now: Int) -> Stage { .discarded(killAt: now + Supervision.stopMilliseconds) }
+
     func position(of child: Child) -> Int {
         guard case .worker(let slot) = child else { return -1 }
         return members.firstIndex(of: slot) ?? -1
@@ -162,14 +165,13 @@ package struct Supervision: Sendable {
         guard phase == .running else { return [] }
         switch stages[child] {
         case .starting:
-            let said: [SupervisionAction] = [.log(.alert, "\(child.name) cannot start: \(text)")]
-            guard hasEverServed || child == .prober else {
+            if !hasEverServed, child != .prober {
                 exitCode = 1
-                return said + stopAll(now)
+                return [.log(.emerg, "\(child.name) cannot start: \(text)")] + stopAll(now)
             }
-            return said + [.stop(child)]
+            return [.log(.alert, "\(child.name) cannot start: \(text)"), .stop(child)]
         case .running, .joining: 
-            return giveUp("\(child.name) refused it: \(text)", except: child) + beginReloadIfWanted()
+            return giveUp("\(child.name) refused it: \(text)", except: child, now) + beginReloadIfWanted()
         case .waiting, .leaving, .discarded, nil: return []
         }
     }
@@ -180,21 +182,29 @@ package struct Supervision: Sendable {
 
     // MARK: Death
 
-    /// `description` says how, as in `exited on signal 9`.
-    package mutating func died(_ child: Child, _ description: String, now: Int) -> [SupervisionAction] {
+    /// `description` says how, as in `exited on signal 9`. `isFatal`: it said itself that a successor would fare no
+    /// better (nginx's exit code 2).
+    package mutating func died(
+        _ child: Child, _ description: String, isFatal: Bool = false, now: Int
+    ) -> [SupervisionAction] {
         guard let stage = stages.removeValue(forKey: child) else { return [] }
-        guard phase == .running else { return endIfEmpty() }
+        guard phase == .running else { return endIfEmpty(now) }
         var actions: [SupervisionAction] = []
         switch stage {
         case .leaving, .discarded, .waiting:
             backOffs[child] = nil
             actions += drained(child)
         case .joining:
-            actions += giveUp("\(child.name) \(description) while it was preparing", except: child)
+            actions += giveUp("\(child.name) \(description) while it was preparing", except: child, now)
         case .running, .starting:
+            if isFatal, !hasEverServed, child != .prober {
+                exitCode = 1
+                return [.log(.emerg, "\(child.name) cannot run on this system, so there is nothing to serve with")]
+                    + stopAll(now)
+            }
             stages[child] = .waiting(until: now)
             if isTalking(to: child) {
-                actions += giveUp("\(child.name) \(description) while it was preparing", except: child)
+                actions += giveUp("\(child.name) \(description) while it was preparing", except: child, now)
             }
             let delay = backOffs[child, default: CrashBackOff()].died(at: now)
             stages[child] = .waiting(until: now + delay)
@@ -212,17 +222,14 @@ package struct Supervision: Sendable {
     /// The next moment at which `tick` has something to do.
     package var deadline: Int? {
         var moments: [Int] = []
-        switch phase {
-        case .stopping(let killAt): return stages.isEmpty ? nil : killAt
-        case .quitting: return nil
-        case .running: break
-        }
+        if case .stopping(let killAt) = phase { return stages.isEmpty ? nil : killAt }
         if let moment = reload.deadline { moments.append(moment) }
         for stage in stages.values {
             switch stage {
+            case .discarded(let killAt): moments.append(killAt)
             case .waiting(let until): if mayRespawn { moments.append(until) }
-            case .starting(let moment): moments.append(moment)
-            case .running, .joining, .leaving, .discarded: break
+            case .starting(let moment): if phase == .running { moments.append(moment) }
+            case .running, .joining, .leaving: break
             }
         }
         return moments.min()
@@ -237,15 +244,18 @@ package struct Supervision: Sendable {
     }
 
     package mutating func tick(_ now: Int) -> [SupervisionAction] {
-        var actions: [SupervisionAction] = []
-        switch phase {
-        case .quitting: return []
-        case .stopping(let killAt):
+        if case .stopping(let killAt) = phase {
             guard now >= killAt, !stages.isEmpty else { return [] }
             phase = .stopping(killAt: now + Supervision.stopMilliseconds)
             return inOrder(stages.keys).map { .kill($0) }
-        case .running: break
         }
+        var actions: [SupervisionAction] = []
+        for child in inOrder(stages.keys) {
+            guard case .discarded(let killAt) = stages[child], now >= killAt else { continue }
+            stages[child] = discarded(now)
+            actions.append(.kill(child))
+        }
+        guard phase == .running else { return actions }
         actions += reloadTick(now)
         for child in inOrder(stages.keys) {
             switch stages[child] {
