@@ -103,5 +103,6 @@ let package = Package(
             "ControlPlaneTests",
             ["ControlPlane", "ControlLink", "Health", "LinuxIO", "ProxyConfig", "SharedState", "Vocabulary"]),
         tests("MQTTClientTests", ["MQTTClient", "MQTTWire", "LinuxIO", "Vocabulary"]),
+        tests("WeirctlTests", ["weirctl", "LinuxIO", "Vocabulary"]),
     ]
 )

@@ -47,9 +47,11 @@ struct StyledLine: Equatable, ExpressibleByStringLiteral {
         return output
     }
 
+    /// C0 and C1 controls alike (ECMA-48): terminals obey both.
     private static func fit(_ text: String, _ width: Int) -> String {
-        String(
-            String.UnicodeScalarView(
-                text.unicodeScalars.prefix(width).map { $0.value < 32 || $0.value == 127 ? "." : $0 }))
+        let scalars = text.unicodeScalars.prefix(width).map { scalar -> Unicode.Scalar in
+            scalar.properties.generalCategory == .control ? "." : scalar
+        }
+        return String(String.UnicodeScalarView(scalars))
     }
 }
