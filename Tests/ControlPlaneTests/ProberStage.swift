@@ -100,6 +100,7 @@ private struct TextSource: ConfigurationSource {
 final class ProberStage {
     private let region: SharedRegion
     private let brokers: [Broker]
+    private let connectionsMax: Int
     private var master: LinkEndpoint?
     private var loop: ProberLoop
     private var generation: UInt32 = 0
@@ -107,7 +108,8 @@ final class ProberStage {
     private var logReader: Descriptor
     private var logWriter: Descriptor
 
-    init(brokers: [Broker]) throws {
+    init(brokers: [Broker], connectionsMax: Int = 64) throws {
+        self.connectionsMax = connectionsMax
         self.brokers = brokers
         region = try SharedRegion.create(masterPID: Processes.currentID, wallMilliseconds: wallMilliseconds())
         let pipe = try Pipes.make()
@@ -115,7 +117,9 @@ final class ProberStage {
         logWriter = Descriptor(pipe.write)
         let pair = try LinkEndpoint.makePair()
         master = LinkEndpoint(socket: Descriptor(pair.master))
-        loop = ProberLoop(link: LinkEndpoint(socket: Descriptor(pair.child)), signals: nil, region: region)
+        loop = ProberLoop(
+            link: LinkEndpoint(socket: Descriptor(pair.child)), signals: nil, region: region,
+            connectionsMax: connectionsMax)
     }
 
     deinit { region.detach() }
@@ -169,7 +173,9 @@ final class ProberStage {
     func respawn() throws {
         let pair = try LinkEndpoint.makePair()
         master = LinkEndpoint(socket: Descriptor(pair.master))
-        loop = ProberLoop(link: LinkEndpoint(socket: Descriptor(pair.child)), signals: nil, region: region)
+        loop = ProberLoop(
+            link: LinkEndpoint(socket: Descriptor(pair.child)), signals: nil, region: region,
+            connectionsMax: connectionsMax)
     }
 
     func reopen() throws {

@@ -12,7 +12,7 @@ extension ProberLoop {
 
     func startChecks() {
         let now = monotonicMilliseconds()
-        while connections.count < ProberLoop.connectionsMax, let id = roster.start(at: now) {
+        while connections.count < connectionsMax, let id = roster.start(at: now) {
             guard let check = roster.checks[id] else { continue }
             switch CheckConnection.open(id, check, nowMilliseconds: now) {
             case .open(let connection): connections.append(connection)

@@ -17,7 +17,8 @@ package func runProber(slot: Int, link: consuming LinkEndpoint, region: SharedRe
     do throws(Errno) {
         try Signals.ignoreBrokenPipes()
         let signals = try SignalQueue([SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH])
-        let loop = ProberLoop(link: link, signals: signals, region: region)
+        let loop = ProberLoop(
+            link: link, signals: signals, region: region, connectionsMax: ProberLoop.connectionsMaxHere)
         while !loop.isEnding { try loop.turn() }
         return 0
     } catch {
@@ -27,8 +28,10 @@ package func runProber(slot: Int, link: consuming LinkEndpoint, region: SharedRe
 }
 
 package final class ProberLoop {
-    /// Connections at once, those that only wait for their peer's goodbye included. Further checks wait their turn.
-    static let connectionsMax = 512
+    /// Far more than run at once while brokers answer; with this many that do not, others are still checked in time.
+    private static let connectionsMaxDefault = 2_048
+    /// Descriptors for all else: the link, signals, logs of two generations, a bundle.
+    private static let descriptorsReserved = 64
     /// How long a slice of building may keep checks waiting.
     static let sliceNanoseconds: UInt64 = 2_000_000
 
@@ -48,6 +51,8 @@ package final class ProberLoop {
     var unsent: [LinkMessage] = []
 
     var connections: [CheckConnection] = []
+    /// Connections at once, those that only wait for their peer's goodbye included. Further checks wait their turn.
+    let connectionsMax: Int
     var chance = Chance.generator()
     var patterns = PatternMatcher(captureCountMax: 0)
     /// What one turn takes of one answer at most: a peer that never stops sending keeps neither the process nor memory.
@@ -55,10 +60,19 @@ package final class ProberLoop {
     /// No line about missing descriptors before this moment.
     var abandonedQuietUntilMilliseconds: UInt64 = 0
 
-    package init(link: consuming LinkEndpoint, signals: consuming SignalQueue?, region: SharedRegion) {
+    package init(
+        link: consuming LinkEndpoint, signals: consuming SignalQueue?, region: SharedRegion, connectionsMax: Int
+    ) {
         self.link = link
         self.signals = signals
         self.region = region
+        self.connectionsMax = connectionsMax
+    }
+
+    /// As many as wanted, or as descriptors allow.
+    package static var connectionsMaxHere: Int {
+        let limit = (try? Processes.limit(of: .descriptors))?.soft ?? 1_024
+        return max(1, min(Int(clamping: limit) - descriptorsReserved, connectionsMaxDefault))
     }
 
     /// Waits for something to happen, or a time to come, at most `waitMillisecondsMax`, and does what is due.
@@ -96,7 +110,7 @@ package final class ProberLoop {
     private var untilNextMoment: UInt64 {
         if prepared?.isBuilding == true { return 0 }
         var moment = connections.lazy.map(\.deadlineMilliseconds).min() ?? .max
-        if connections.count < ProberLoop.connectionsMax, let due = roster.nextDueMilliseconds {
+        if connections.count < connectionsMax, let due = roster.nextDueMilliseconds {
             moment = min(moment, due)
         }
         let now = monotonicMilliseconds()
