@@ -79,9 +79,10 @@ struct HealthPlanTests {
             ports: [1, 2], blocks: [[Wanted.check()], [Wanted.check(port: 9)]]
         ).plan()
         #expect(plan.peers.map(\.name) == ["127.0.0.1:1", "127.0.0.1:2"])
-        #expect(plan.peers.map { $0.checks.map(\.definition.target.text) } == [
-            ["127.0.0.1:1", "127.0.0.1:9"], ["127.0.0.1:2", "127.0.0.1:9"],
-        ])
+        #expect(
+            plan.peers.map { $0.checks.map(\.definition.target.text) } == [
+                ["127.0.0.1:1", "127.0.0.1:9"], ["127.0.0.1:2", "127.0.0.1:9"],
+            ])
     }
 
     @Test("server blocks that ask the same of a group have one check and a line in each of their logs")
@@ -204,6 +205,18 @@ struct HealthRosterTests {
         let persistent = try Wanted(blocks: [[Wanted.check(mandatory: true, persistent: true)]]).plan()
         let other = try self.roster(Wanted(blocks: [[]]))
         #expect(other.adopt(persistent, at: 1).isEmpty)
+    }
+
+    @Test("a check that only comes at other times keeps its answer, so that mandatory takes no server away")
+    func sameQuestion() throws {
+        let roster = try roster(Wanted(blocks: [[Wanted.check(mandatory: true)]]))
+        let id = try #require(roster.start(at: 0))
+        _ = roster.finish(id, .passed, at: 1)
+        let faster = try Wanted(blocks: [[Wanted.check(mandatory: true, interval: 1_000)]]).plan()
+        #expect(roster.adopt(faster, at: 2).isEmpty)
+        #expect(state(roster) == .healthy)
+        let elsewhere = try Wanted(blocks: [[Wanted.check(mandatory: true, port: 9)]]).plan()
+        #expect(roster.adopt(elsewhere, at: 3).map(\.state) == [.checking])
     }
 
     @Test("a peer that loses all its checks is healthy")

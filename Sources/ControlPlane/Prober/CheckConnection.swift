@@ -13,8 +13,8 @@ import LinuxIO
 import Patterns
 import ProxyConfig
 
-/// Why a check could not begin.
-enum CheckOpening: ~Copyable {
+/// How a check begins.
+enum CheckOpening {
     case open(CheckConnection)
     /// The check has its result already.
     case failed(HealthFault)

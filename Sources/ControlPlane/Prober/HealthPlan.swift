@@ -47,6 +47,8 @@ package struct CheckDefinition: Sendable, Equatable {
         return .ip(IPEndpoint(address: own.address, port: port))
     }
 
+    func asksTheSame(as other: CheckDefinition) -> Bool { target == other.target && match == other.match }
+
     /// What stands between quotes in log lines.
     package var name: String { match?.name ?? "" }
 }

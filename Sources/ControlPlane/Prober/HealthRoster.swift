@@ -105,8 +105,6 @@ package struct HealthRoster: Sendable {
         for (planned, keptIDs) in zip(plan.peers, kept) {
             let old = former.peers[planned.key]
             let formerState = old?.state ?? known[planned.key]
-            let origin: CheckMachine.Origin =
-                if let old { .reloaded(old.state) } else { formerState.map { .resumed($0) } ?? .unknown }
             var ids: [CheckID] = []
             var states: [HealthState] = []
             for (check, keptID) in zip(planned.checks, keptIDs) {
@@ -120,6 +118,13 @@ package struct HealthRoster: Sendable {
                         nowMilliseconds
                         + CheckMachine.firstDelayMilliseconds(position: newSeen, of: newCount, settings: settings)
                     newSeen += 1
+                    let origin: CheckMachine.Origin =
+                        if let old {
+                            answer(to: check.definition, at: old, former.checks).map { .resumed($0) }
+                                ?? .reloaded(old.state)
+                        } else {
+                            formerState.map { .resumed($0) } ?? .unknown
+                        }
                     machine = CheckMachine(settings, origin: origin, firstDueMilliseconds: moment)
                     id = makeID()
                     due.insert(id, at: moment)
@@ -131,12 +136,28 @@ package struct HealthRoster: Sendable {
                 states.append(machine.state)
             }
             let health = PeerHealth(states)
-            if let formerState, health.state != formerState { changes.append(change(of: planned, to: health.state)) }
+            if let formerState, health.state != formerState {
+                changes.append(change(of: planned, to: health.state))
+            }
             peers[planned.key] = Peer(
                 name: planned.name, checks: ids, health: health,
                 reason: health.state == .unhealthy ? old?.reason ?? "" : "")
         }
         return changes
+    }
+
+    /// What a former check knows that asked the same and was only made at other times or counted in another way. Were
+    /// it forgotten, a reload that changes an interval under `mandatory` would take all servers away for a moment.
+    private func answer(
+        to definition: CheckDefinition, at peer: Peer, _ formerChecks: [CheckID: Check]
+    ) -> HealthState? {
+        for id in peer.checks {
+            guard let former = formerChecks[id], former.definition.asksTheSame(as: definition),
+                former.machine.counters.lastPassed != nil
+            else { continue }
+            return former.machine.state
+        }
+        return nil
     }
 
     private mutating func makeID() -> CheckID {

@@ -14,7 +14,7 @@ struct BuiltHealth {
     let log: ProberLog
     let plan: HealthPlan
     let slots: [PeerKey: PeerSlot]
-    /// What an earlier prober has left behind about peers of this plan; empty but for the first generation of a process.
+    /// What an earlier prober has left behind about peers of this plan; only for the first generation of a process.
     let known: [PeerKey: HealthState]
     /// Peers that only this generation has, and what the region says of them from the build on.
     let newcomers: [(key: PeerKey, state: HealthState)]
@@ -25,7 +25,10 @@ struct Refusal: Error {
 }
 
 final class PreparedHealth {
-    enum Progress { case more, built(Configuration) }
+    enum Progress {
+        case more
+        case built(Configuration)
+    }
 
     /// Far more than any configuration: a bound against a lie, not a limit for people.
     private static let bundleBytesMax = 1 << 30
