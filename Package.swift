@@ -104,5 +104,10 @@ let package = Package(
             ["ControlPlane", "ControlLink", "Health", "LinuxIO", "ProxyConfig", "SharedState", "Vocabulary"]),
         tests("MQTTClientTests", ["MQTTClient", "MQTTWire", "LinuxIO", "Vocabulary"]),
         tests("WeirctlTests", ["weirctl", "LinuxIO", "Vocabulary"]),
+        .target(
+            name: "TestSupport", dependencies: ["MQTTWire", "CLinux"], path: "Tests/TestSupport", swiftSettings: swift),
+        .testTarget(
+            name: "HygieneTests", dependencies: ["TestSupport", "weir"], path: "Tests/Hygiene", swiftSettings: swift),
+        tests("ProxyConfigTests", ["ProxyConfig", "Patterns", "Vocabulary"]),
     ]
 )

@@ -29,8 +29,12 @@ extension Assembler {
                 key: Array((isStandardError ? "stderr" : path).utf8), nil)
             main.errorLogs = [ErrorLog(destination: index, level: .error)]
         }
-        if !blocks[0].seen.contains(where: { DirectiveTable.all[$0.directive].name == "stream" }), report.errorCount == 0 {
-            warn("no \"stream\" section in configuration", at: nil, hint: "nothing will be listened at: write stream { … }")
+        if !blocks[0].seen.contains(where: { DirectiveTable.all[$0.directive].name == "stream" }),
+            report.errorCount == 0
+        {
+            warn(
+                "no \"stream\" section in configuration", at: nil,
+                hint: "nothing will be listened at: write stream { … }")
         }
         for variable in BuiltinVariable.allCases { variables[Array(variable.rawValue.utf8)] = .builtin(variable) }
         for (name, index) in mapByVariable { variables[name] = .map(index) }
@@ -73,7 +77,9 @@ extension Assembler {
     // MARK: - Names
 
     /// The addresses of a name; each name is asked for once.
-    mutating func addresses(of host: String, _ source: inout some ConfigurationSource) -> Result<[IPAddress], SourceFault> {
+    mutating func addresses(of host: String, _ source: inout some ConfigurationSource) -> Result<
+        [IPAddress], SourceFault
+    > {
         if let known = resolved[host] { return known }
         var answer = source.addresses(of: host)
         if case .success(let addresses) = answer, addresses.isEmpty {

@@ -106,7 +106,7 @@ extension Assembler {
             return
         }
         let directive = DirectiveTable.all[index]
-        guard checkShape(statement, directive, opensBlock: opensBlock),
+        guard checkShape(statement, directive, opensBlock: opensBlock), checkEnd(statement, directive),
             checkCount(statement, directive), checkRepetition(statement, directive, index)
         else {
             if opensBlock { skipBlock(named: directive.name, at: statement.name.position) }
@@ -130,17 +130,21 @@ extension Assembler {
         let near =
             Suggestion.nearest(to: name.bytes, in: DirectiveTable.names(in: context))
             ?? Suggestion.nearest(to: name.bytes, in: DirectiveTable.names.keys.sorted())
+        let block = blocks[blocks.count - 1].name
         error(
             "unknown directive \"\(text)\"", at: name,
             hint: near.map { "did you mean \"\($0)\"?" }
-                ?? "no directive of \(blocks[blocks.count - 1].name) has a name like this; is a \";\" missing before it?")
+                ?? "no directive of \(block) has a name like this; is a \";\" missing before it?"
+        )
     }
 
     private mutating func refuseHere(_ name: Word, _ candidates: [Int]) {
         let contexts = candidates.reduce(into: Contexts()) { $0.formUnion(DirectiveTable.all[$1].contexts) }
         error(
             "\"\(name.text)\" directive is not allowed here", at: name,
-            hint: "it stands in \(contexts.names.joined(separator: " or ")), and this is \(blocks[blocks.count - 1].name)")
+            hint:
+                "it stands in \(contexts.names.joined(separator: " or ")), and this is \(blocks[blocks.count - 1].name)"
+        )
     }
 
     private mutating func checkShape(_ statement: Statement, _ directive: Directive, opensBlock: Bool) -> Bool {
@@ -158,6 +162,32 @@ extension Assembler {
         return false
     }
 
+    /// Of a directive that takes any number of words: did it run on into the next one?
+    private mutating func checkEnd(_ statement: Statement, _ directive: Directive) -> Bool {
+        guard directive.arguments.upperBound == Int.max, let last = lastBeforeDirective(statement) else { return true }
+        error(
+            "directive \"\(directive.name)\" is not terminated by \";\"", at: statement.name,
+            hint: missingSemicolonHint(last))
+        return false
+    }
+
+    /// The word before the first one that begins a line, has no quotes and names a directive that may stand here:
+    /// nearly always it is the next directive, and a semicolon is missing.
+    private func lastBeforeDirective(_ statement: Statement) -> Word? {
+        let next = statement.words.indices.dropFirst().first { index in
+            let word = statement.words[index]
+            return word.position.line > statement.words[index - 1].position.line
+                && word.position.length == word.bytes.count
+                && DirectiveTable.byName[word.bytes]?.contains { DirectiveTable.all[$0].contexts.contains(context) }
+                    == true
+        }
+        return next.map { statement.words[$0 - 1] }
+    }
+
+    private func missingSemicolonHint(_ last: Word) -> String {
+        "a \";\" is missing after \"\(shown(last.bytes))\" in line \(last.position.line)"
+    }
+
     private mutating func checkCount(_ statement: Statement, _ directive: Directive) -> Bool {
         let count = statement.arguments.count
         if directive.arguments.contains(count) { return true }
@@ -166,15 +196,9 @@ extension Assembler {
         case (let low, Int.max): wanted = "at least \(low)"
         case (let low, let high): wanted = low == high ? "\(low)" : "\(low) to \(high)"
         }
-        var hint = "it takes \(wanted == "0" ? "no" : wanted) argument\(wanted == "1" ? "" : "s"), and there are \(count)"
-        // The commonest cause: the statement ran on into the next line.
-        if let next = statement.words.indices.dropFirst().first(where: {
-            statement.words[$0].position.line > statement.words[$0 - 1].position.line
-                && DirectiveTable.byName[statement.words[$0].bytes] != nil
-        }) {
-            let last = statement.words[next - 1]
-            hint = "a \";\" is missing after \"\(shown(last.bytes))\" in line \(last.position.line)"
-        }
+        var hint =
+            "it takes \(wanted == "0" ? "no" : wanted) argument\(wanted == "1" ? "" : "s"), and there are \(count)"
+        if let last = lastBeforeDirective(statement) { hint = missingSemicolonHint(last) }
         error("invalid number of arguments in \"\(directive.name)\" directive", at: statement.name, hint: hint)
         return false
     }
@@ -203,7 +227,9 @@ extension Assembler {
             var position = frame.tokenizer.position
             position.offset -= 1
             position.column -= 1
-            error("unexpected \"}\"", at: position, hint: "no block is open here; take it out, or look for one too many above")
+            error(
+                "unexpected \"}\"", at: position,
+                hint: "no block is open here; take it out, or look for one too many above")
             return
         }
         if context == .upstream, upstream.servers.isEmpty, !upstream.hasFault {
@@ -221,7 +247,10 @@ extension Assembler {
             if !isReported {
                 error(
                     "unexpected end of file, expecting \"}\"", at: frame.tokenizer.position,
-                    hint: "block \"\(shown(Array(open.name.utf8)))\" opened in line \(open.position?.line ?? 0) is not closed")
+                    hint:
+                        "block \"\(shown(Array(open.name.utf8)))\" opened in line "
+                        + "\(open.position?.line ?? 0) is not closed"
+                )
             }
             blocks.removeSubrange(frame.blockDepth...)
         }
@@ -229,7 +258,8 @@ extension Assembler {
 
     private mutating func reportFault(_ fault: TokenFault) {
         let isCommandLine = files[fault.position.file].path.isEmpty
-        let expecting = isCommandLine
+        let expecting =
+            isCommandLine
             ? "unexpected end of parameter, expecting \";\"" : "unexpected end of file, expecting \";\" or \"}\""
         switch fault.kind {
         case .unexpected(let character):
@@ -258,7 +288,7 @@ extension Assembler {
 
     private var semicolonHint: String {
         guard let last = words.last else { return "end the statement with \";\"" }
-        return "a \";\" is missing after \"\(shown(last.bytes))\" in line \(last.position.line)"
+        return missingSemicolonHint(last)
     }
 
     // MARK: - Files
@@ -344,7 +374,8 @@ extension Assembler {
         case .failure(let fault):
             error(
                 "open() \"\(shown(Array(path.utf8)))\" failed (\(fault.code): \(fault.reason))", at: name?.position,
-                hint: "check the path\(name == nil ? " after -c" : "; it is relative to the directory of the main file")")
+                hint:
+                    "check the path\(name == nil ? " after -c" : "; it is relative to the directory of the main file")")
             return nil
         }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Linking of `server` blocks: what a block does not say it has from `stream`, and what that does not say is the default.
-// Of lists (access rules, logs) a level has all of its own or all of the outer one.
+// Linking of `server` blocks: what a block does not say it has from `stream`, and what that does not say is the
+// default. Of lists (access rules, logs) a level has all of its own or all of the outer one.
 
 extension Assembler {
     /// First the server itself, then its `listen`s, as many slices as they need.

@@ -108,16 +108,21 @@ extension Assembler {
             return .proxy(upstream: index)
         }
         guard parsed.ports != nil else {
-            let names = upstreamDrafts.map(\.name.text)
-            let near = Suggestion.nearest(to: word.bytes, in: names)
             error(
-                "no port in upstream \"\(shown(word.bytes))\"", at: word,
-                hint: near.map { "did you mean \"\($0)\"?" }
-                    ?? "no upstream has this name; write upstream \(shown(word.bytes)) { … }, or the port: "
-                    + "\(shown(word.bytes)):1883")
+                "no port in upstream \"\(shown(word.bytes))\"", at: word, hint: unknownGroupHint(parsed))
             return nil
         }
         return implicitGroup(parsed, word, &source)
+    }
+
+    private func unknownGroupHint(_ parsed: AddressText) -> String {
+        if case .name(let name) = parsed.host {
+            let names = upstreamDrafts.map(\.name.text)
+            if let near = Suggestion.nearest(to: Array(name.utf8), in: names) { return "did you mean \"\(near)\"?" }
+            let text = shown(Array(name.utf8))
+            return "no upstream has this name; write upstream \(text) { … }, or the port: \(text):1883"
+        }
+        return "write the port, too: \(parsed.hostText):1883"
     }
 
     /// The group behind an address: one for each distinct text.

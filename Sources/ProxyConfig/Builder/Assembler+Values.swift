@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Arguments as values: numbers, times, sizes and flags of a statement or of a `name=value` parameter, refused in nginx's
-// words.
+// Arguments as values: numbers, times, sizes and flags of a statement or of a `name=value` parameter, refused in
+// nginx's words.
 
 extension Assembler {
     static let timeHint = "write a time like 500ms, 30s, 10m or 1h30m"
@@ -19,7 +19,8 @@ extension Assembler {
 
     mutating func number(_ statement: Statement, in range: ClosedRange<Int>) -> Int? {
         if let value = Quantity.number(statement.first.bytes), range.contains(value) { return value }
-        let bounds = range.upperBound == Int.max
+        let bounds =
+            range.upperBound == Int.max
             ? "a number from \(range.lowerBound) on" : "a number from \(range.lowerBound) to \(range.upperBound)"
         error("\"\(statement.name.text)\" directive invalid number", at: statement.first, hint: "write \(bounds)")
         return nil
@@ -48,7 +49,8 @@ extension Assembler {
     /// A number, or nil with the whole parameter refused.
     mutating func number(_ parameter: Word, after prefix: Int, in range: ClosedRange<Int>) -> Int? {
         if let value = Quantity.number(parameter.bytes.dropFirst(prefix)), range.contains(value) { return value }
-        let bounds = range.upperBound == Int.max
+        let bounds =
+            range.upperBound == Int.max
             ? "a number from \(range.lowerBound) on" : "a number from \(range.lowerBound) to \(range.upperBound)"
         invalidParameter(parameter, hint: "after \"=\" stands \(bounds)")
         return nil

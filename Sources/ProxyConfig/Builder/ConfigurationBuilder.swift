@@ -68,7 +68,8 @@ package struct ConfigurationBuilder<Source: ConfigurationSource> {
             configuration: isValid ? assembler.configuration : nil,
             diagnostics: assembler.report.diagnostics, errorCount: assembler.report.errorCount,
             warningCount: assembler.report.warningCount,
-            files: assembler.files.filter { !$0.path.isEmpty }.map { ConfigurationFile(path: $0.path, bytes: $0.bytes) })
+            files: assembler.files.filter { !$0.path.isEmpty }.map { ConfigurationFile(path: $0.path, bytes: $0.bytes) }
+        )
     }
 
     /// Everything at once. The source keeps what it recorded.

@@ -55,7 +55,8 @@ package struct Diagnostic: Sendable, Equatable {
         let gutter = String(repeating: " ", count: max(0, 5 - number.utf8.count)) + number
         text += "\(gutter) | \(sourceLine)\n"
         text += String(repeating: " ", count: gutter.utf8.count) + " | "
-        text += String(repeating: " ", count: caretOffset) + "^" + String(repeating: "~", count: max(0, caretLength - 1))
+        text +=
+            String(repeating: " ", count: caretOffset) + "^" + String(repeating: "~", count: max(0, caretLength - 1))
         text += hint.isEmpty ? "\n" : " \(hint)\n"
         return text
     }

@@ -16,7 +16,9 @@ struct SourceExcerpt {
     init(of bytes: [UInt8], at position: SourcePosition) {
         let place = min(max(0, position.offset), bytes.count)
         var start = place
-        while start > 0, place - start < SourceExcerpt.bytesBefore, bytes[start - 1] != UInt8(ascii: "\n") { start -= 1 }
+        while start > 0, place - start < SourceExcerpt.bytesBefore, bytes[start - 1] != UInt8(ascii: "\n") {
+            start -= 1
+        }
         var end = place
         while end < bytes.count, end - place < SourceExcerpt.bytesAfter, bytes[end] != UInt8(ascii: "\n") { end += 1 }
         let isCutBefore = start > 0 && bytes[start - 1] != UInt8(ascii: "\n")

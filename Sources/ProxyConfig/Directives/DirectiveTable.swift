@@ -49,7 +49,8 @@ package enum DirectiveTable {
     private static let http = "Weir balances streams only; keep HTTP and mail with nginx"
 
     private static let missing: [Missing] = [
-        Missing(name: "ssl_preread", remedy: "reading the ClientHello comes with TLS; listen on one port a broker group"),
+        Missing(
+            name: "ssl_preread", remedy: "reading the ClientHello comes with TLS; listen on one port a broker group"),
         Missing(name: "ssl_", isPrefix: true, remedy: tls),
         Missing(name: "proxy_ssl", isPrefix: true, remedy: tls),
         Missing(name: "js_", isPrefix: true, remedy: script),
@@ -59,12 +60,14 @@ package enum DirectiveTable {
         Missing(name: "split_clients", remedy: "use weight of upstream servers until then"),
         Missing(name: "num_map", remedy: "use map with expressions until then"),
         Missing(name: "proxy_protocol", remedy: "take the line out; the broker sees the address of Weir until then"),
-        Missing(name: "set_real_ip_from", remedy: "take the line out; addresses are those of the connection until then"),
+        Missing(
+            name: "set_real_ip_from", remedy: "take the line out; addresses are those of the connection until then"),
         Missing(name: "mqtt_set_connect", remedy: "take the line out; CONNECT is passed on as it came until then"),
         Missing(name: "mqtt", remedy: "\"mqtt_preread on\" reads the client id without it"),
         Missing(name: "mqtt_buffers", remedy: "take the line out; it belongs to \"mqtt\""),
         Missing(name: "mqtt_rewrite_buffer_size", remedy: "take the line out; it belongs to \"mqtt\""),
-        Missing(name: "zone_sync", isPrefix: true, remedy: "\"hash $mqtt_preread_clientid consistent\" needs no syncing"),
+        Missing(
+            name: "zone_sync", isPrefix: true, remedy: "\"hash $mqtt_preread_clientid consistent\" needs no syncing"),
         Missing(name: "keyval", isPrefix: true, remedy: "use map until then"),
         Missing(name: "least_time", remedy: "use least_conn until then"),
         Missing(name: "state", remedy: "list the servers in the upstream block until then"),

@@ -13,7 +13,8 @@ extension Assembler {
     mutating func addListen(_ statement: Statement) {
         var draft: ListenDraft
         do throws(AddressText.Fault) {
-            draft = ListenDraft(address: statement.first, parsed: try AddressText.parse(statement.first.bytes, isListen: true))
+            draft = ListenDraft(
+                address: statement.first, parsed: try AddressText.parse(statement.first.bytes, isListen: true))
         } catch {
             refuseListen(error.reason, at: statement.first, hint: error.remedy)
             return

@@ -54,7 +54,9 @@ extension Assembler {
                 return
             }
             guard level == nil else {
-                error("duplicate log level \"\(named.name)\"", at: word, hint: "a log has one level: the least severe it takes")
+                error(
+                    "duplicate log level \"\(named.name)\"", at: word,
+                    hint: "a log has one level: the least severe it takes")
                 return
             }
             level = named
@@ -108,13 +110,17 @@ extension Assembler {
     private mutating func readLogParameter(_ word: Word, into draft: inout AccessLogDraft) -> Bool {
         if word.hasPrefix("buffer=") {
             guard let size = Quantity.size(word.bytes.dropFirst(7)), DirectiveTable.bufferBytes.contains(size) else {
-                error("invalid buffer size \"\(shown(Array(word.bytes.dropFirst(7))))\"", at: word, hint: Assembler.sizeHint)
+                error(
+                    "invalid buffer size \"\(shown(Array(word.bytes.dropFirst(7))))\"", at: word,
+                    hint: Assembler.sizeHint)
                 return false
             }
             draft.bufferBytes = size
         } else if word.hasPrefix("flush=") {
             guard let time = Quantity.milliseconds(word.bytes.dropFirst(6)), time > 0 else {
-                error("invalid flush time \"\(shown(Array(word.bytes.dropFirst(6))))\"", at: word, hint: Assembler.timeHint)
+                error(
+                    "invalid flush time \"\(shown(Array(word.bytes.dropFirst(6))))\"", at: word,
+                    hint: Assembler.timeHint)
                 return false
             }
             draft.flushMilliseconds = time
@@ -138,7 +144,8 @@ extension Assembler {
         let name = statement.first
         guard formatByName[name.bytes] == nil else {
             error(
-                "duplicate \"log_format\" name \"\(shown(name.bytes))\"", at: name, hint: "give one of them another name")
+                "duplicate \"log_format\" name \"\(shown(name.bytes))\"", at: name,
+                hint: "give one of them another name")
             return
         }
         var draft = FormatDraft(name: name, escape: .standard, strings: Array(statement.arguments.dropFirst()))

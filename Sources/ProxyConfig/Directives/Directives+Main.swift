@@ -20,7 +20,7 @@ extension DirectiveTable {
                 assembler.main.workerCount = .number(count)
             } else {
                 assembler.error(
-                    "invalid value \"\(shown(statement.first.bytes))\"", at: statement.first,
+                    "\"worker_processes\" directive invalid value", at: statement.first,
                     hint: "write auto or a number from 1 to \(workersMax)")
             }
         },
@@ -43,7 +43,16 @@ extension DirectiveTable {
         .repeatable("env", .main, 1...1) { $0.main.environment.append($1.first.text) },
         .block("events", .main, 0...0, isRepeatable: false) { $0.openBlock(.events, $1) },
         .block("stream", .main, 0...0, isRepeatable: false) { $0.openBlock(.stream, $1) },
-        .number("worker_connections", .events, in: 1...Int(Int32.max)) { $0.main.workerConnections = $1 },
+        .simple("worker_connections", .events, 1...1) { assembler, statement in
+            let count = Quantity.number(statement.first.bytes)
+            if let count, (1...Int(Int32.max)).contains(count) {
+                assembler.main.workerConnections = count
+            } else {
+                assembler.error(
+                    "invalid number \"\(shown(statement.first.bytes))\"", at: statement.first,
+                    hint: "write how many connections a worker may have, of clients and brokers together")
+            }
+        },
         .flag("multi_accept", .events) { $0.main.acceptsMany = $1 },
 
         // Without effect.
@@ -86,13 +95,14 @@ extension Assembler {
 
     /// `0101`: the rightmost digit is CPU 0. Spaces are for the eye.
     private mutating func cpuMask(_ word: Word) -> CPUMask? {
+        let hint = "a mask is made of 0 and 1, CPU 0 rightmost: 0001 0010"
         let digits = word.bytes.filter { $0 != UInt8(ascii: " ") }
-        guard !digits.isEmpty, digits.count <= Assembler.cpusMax,
-            digits.allSatisfy({ $0 == UInt8(ascii: "0") || $0 == UInt8(ascii: "1") })
-        else {
-            error(
-                "invalid value \"\(shown(word.bytes))\"", at: word,
-                hint: "a mask is made of 0 and 1, CPU 0 rightmost, up to \(Assembler.cpusMax) of them: 0001 0010")
+        if let other = digits.first(where: { $0 != UInt8(ascii: "0") && $0 != UInt8(ascii: "1") }) {
+            error("invalid character \"\(visible([other]))\" in \"worker_cpu_affinity\"", at: word, hint: hint)
+            return nil
+        }
+        guard !digits.isEmpty, digits.count <= Assembler.cpusMax else {
+            error("\"worker_cpu_affinity\" supports up to \(Assembler.cpusMax) CPUs only", at: word, hint: hint)
             return nil
         }
         var words = [UInt64](repeating: 0, count: (digits.count + 63) / 64)
@@ -108,7 +118,7 @@ extension Assembler {
         if isNegative || digits.first == UInt8(ascii: "+") { digits = digits.dropFirst() }
         guard let value = Quantity.number(digits), value <= 20 else {
             error(
-                "\"worker_priority\" directive invalid value", at: statement.first,
+                "\"worker_priority\" directive invalid number", at: statement.first,
                 hint: "write a nice value from -20 to 19")
             return
         }

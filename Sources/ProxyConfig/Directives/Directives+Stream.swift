@@ -167,7 +167,7 @@ extension Assembler {
 
     /// The words are checked, and used when names are resolved again at run time.
     mutating func checkResolver(_ statement: Statement) {
-        var serverCount = 0
+        var hasServer = false
         for word in statement.arguments {
             if word.hasPrefix("valid=") {
                 if Quantity.seconds(word.bytes.dropFirst(6)) == nil {
@@ -179,12 +179,18 @@ extension Assembler {
                 if !value.elementsEqual("on".utf8), !value.elementsEqual("off".utf8) {
                     invalidParameter(word, hint: "write on or off after \"=\"")
                 }
-            } else if !word.hasPrefix("status_zone=") {
-                serverCount += 1
+            } else if word.hasPrefix("status_zone=") {
+                continue
+            } else if word.bytes.contains(UInt8(ascii: "=")) {
+                hasServer = true
+                invalidParameter(
+                    word, hint: Assembler.parameterHint(word, known: ["valid=", "ipv4=", "ipv6=", "status_zone="]))
+            } else {
+                hasServer = true
                 checkResolverAddress(word)
             }
         }
-        if serverCount == 0 {
+        if !hasServer {
             error("no name servers defined", at: statement.name, hint: "write the address of a name server first")
         }
     }

@@ -40,7 +40,8 @@ extension Assembler {
 
     mutating func setMethod(_ method: UpstreamDraft.MethodDraft, _ statement: Statement) {
         if upstream.hasMethod {
-            warn("load balancing method redefined", at: statement.name, hint: "the last one counts; take the others out")
+            warn(
+                "load balancing method redefined", at: statement.name, hint: "the last one counts; take the others out")
         }
         upstream.method = method
         upstream.hasMethod = true
@@ -117,7 +118,8 @@ extension Assembler {
         } else if word.equals("down") {
             line.isDown = true
         } else if word.equals("resolve") || word.hasPrefix("service=") || word.hasPrefix("slow_start=") {
-            let remedy = word.hasPrefix("slow_start=")
+            let remedy =
+                word.hasPrefix("slow_start=")
                 ? "take it out until then" : "take it out; names are resolved at start and at each reload until then"
             error(
                 "Weir does not have the \"\(shown(word.bytes))\" parameter of \"server\" yet", at: word, hint: remedy)

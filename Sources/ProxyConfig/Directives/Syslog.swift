@@ -32,7 +32,9 @@ extension Assembler {
             }
         }
         guard let server else {
-            error("no syslog server specified", at: word, hint: "write syslog:server=192.0.2.1 or syslog:server=unix:/dev/log")
+            error(
+                "no syslog server specified", at: word,
+                hint: "write syslog:server=192.0.2.1 or syslog:server=unix:/dev/log")
             return nil
         }
         return .syslog(syslog, server: server)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A bundle as bytes and back, in the layout that Bundle.swift names. Reading is total: whatever is no bundle is nil, and
-// no length field makes it allocate more than there are bytes.
+// A bundle as bytes and back, in the layout that Bundle.swift names. Reading is total: whatever is no bundle is nil,
+// and no length field makes it allocate more than there are bytes.
 
 extension Bundle {
     private static let headerBytes = 17
