@@ -52,6 +52,7 @@ let package = Package(
         cTarget("CUring", libraries: ["uring"]),
         cTarget("CShared"),
         cTarget("CPCRE2", libraries: ["pcre2-8"]),
+        cTarget("CEpoll"),
 
         // Leaves: no operating system; bytes, time and chance are arguments.
         library("Vocabulary"),
@@ -94,6 +95,14 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: swift),
 
+        // Measurement: not part of what is installed.
+        .target(
+            name: "Fleet",
+            dependencies: [
+                "CEpoll", "LinuxIO", "MQTTWire", "Vocabulary",
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ], path: "Perf/Fleet", swiftSettings: swift),
+
         // Tests, each mirroring its target.
         tests("MQTTWireTests", ["MQTTWire"]),
         tests("BalancingTests", ["Balancing"], resources: [.copy("Fixtures")]),
@@ -109,5 +118,6 @@ let package = Package(
         .testTarget(
             name: "HygieneTests", dependencies: ["TestSupport", "weir"], path: "Tests/Hygiene", swiftSettings: swift),
         tests("ProxyConfigTests", ["ProxyConfig", "Patterns", "Vocabulary"]),
+        tests("PerfTests", ["Fleet", "Vocabulary", .product(name: "Histogram", package: "hdrhistogram-swift")]),
     ]
 )
