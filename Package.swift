@@ -102,6 +102,12 @@ let package = Package(
                 "CEpoll", "LinuxIO", "MQTTWire", "Vocabulary",
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ], path: "Perf/Fleet", swiftSettings: swift),
+        .executableTarget(
+            name: "weir-perf",
+            dependencies: [
+                "Fleet", "LinuxIO", "Vocabulary", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ], path: "Perf/Scenarios", swiftSettings: swift),
 
         // Tests, each mirroring its target.
         tests("MQTTWireTests", ["MQTTWire"]),
