@@ -42,14 +42,19 @@ package final class NullBroker: Sendable {
     }
 
     package let endpoint: Endpoint
-    private let behaviour: Mutex<Behaviour>
+    /// A closure that goes in and out of a generic box gets a layer of thunks each time; a struct around it does not.
+    private struct Held {
+        var behaviour: Behaviour
+    }
+
+    private let held: Mutex<Held>
     private let listener = Mutex<Int32?>(nil)
     private let all = Mutex<[Session]>([])
 
     /// Listens at once. Without an endpoint, on a port of its own.
     package init(at endpoint: Endpoint? = nil, _ behaviour: @escaping Behaviour = NullBroker.mqtt) throws {
         self.endpoint = try endpoint ?? .ipv4(PortRegistry.take())
-        self.behaviour = Mutex(behaviour)
+        held = Mutex(Held(behaviour: behaviour))
         try start()
     }
 
@@ -63,7 +68,9 @@ package final class NullBroker: Sendable {
     package var openCount: Int { sessions.count { !$0.isOver } }
 
     /// For connections from now on.
-    package func behave(_ behaviour: @escaping Behaviour) { self.behaviour.withLock { $0 = behaviour } }
+    package func behave(_ behaviour: @escaping Behaviour) {
+        held.withLock { $0.behaviour = behaviour }
+    }
 
     /// Listens again after `stop`.
     package func start() throws {
@@ -113,9 +120,9 @@ package final class NullBroker: Sendable {
     private func serve(_ descriptor: Int32) {
         let session = Session(TCPConnection(accepted: descriptor))
         all.withLock { $0.append(session) }
-        let behaviour = behaviour.withLock { $0 }
+        let held = held.withLock { $0 }
         let thread = Thread {
-            try? behaviour(session)
+            try? held.behaviour(session)
             session.end()
         }
         thread.stackSize = 256 * 1024
