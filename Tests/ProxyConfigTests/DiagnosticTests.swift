@@ -321,12 +321,19 @@ struct DiagnosticTests {
         #expect(outcome.errorCount == 6)
     }
 
+    @Test("what every server inherits is one finding")
+    func inheritedOnce() {
+        let servers = (1...20).map { "server { listen \($0); return a; }" }.joined()
+        let outcome = build("stream { proxy_bind $nosuch; proxy_upload_rate 1$x; \(servers) }")
+        #expect(outcome.diagnostics.map(\.message) == ["unknown \"nosuch\" variable", "unknown \"x\" variable"])
+    }
+
     @Test("an outcome shows fifty errors and counts the others")
     func cap() {
-        let outcome = build("stream {}\n" + String(repeating: "foo;\n", count: 1000))
+        let outcome = build("stream {}\n" + String(repeating: "foo;\n", count: 20_000))
         #expect(outcome.diagnostics.count == 50)
-        #expect(outcome.errorCount == 1000)
-        #expect(outcome.render().hasSuffix("weir: 950 more of these are not shown\n"))
+        #expect(outcome.errorCount == 20_000)
+        #expect(outcome.render().hasSuffix("weir: 19950 more of these are not shown\n"))
     }
 
     @Test("the finding is shown as nginx's line, the source line, and a caret")

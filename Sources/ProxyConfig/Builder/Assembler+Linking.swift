@@ -39,6 +39,8 @@ extension Assembler {
         for variable in BuiltinVariable.allCases { variables[Array(variable.rawValue.utf8)] = .builtin(variable) }
         for (name, index) in mapByVariable { variables[name] = .map(index) }
         for (name, index) in assignedByName { variables[name] = .assigned(index) }
+        configuration.servers.reserveCapacity(serverDrafts.count)
+        configuration.upstreams.reserveCapacity(upstreamDrafts.count)
         configuration.main = main
         configuration.assignedVariables = assignedVariables
         configuration.matches = matches

@@ -16,6 +16,8 @@ extension Assembler {
                 variable: String(decoding: draft.variable.bytes, as: UTF8.self), source: template(draft.source))
             map.isVolatile = draft.isVolatile
             if let value = draft.defaultValue { map.defaultValue = template(value) }
+            // Growing a table of many names would move all of them in one slice.
+            map.exact.reserveCapacity(draft.entries.count)
             configuration.maps.append(map)
         }
         var work = 0
@@ -30,7 +32,10 @@ extension Assembler {
                 linkName(entry, isHostnames: draft.isHostnames)
             }
         }
-        if cursor.part >= draft.entries.count { nextDraft() }
+        if cursor.part >= draft.entries.count {
+            mapDrafts[cursor.draft].entries = []
+            nextDraft()
+        }
     }
 
     private mutating func linkExpression(_ entry: MapDraft.Entry) {

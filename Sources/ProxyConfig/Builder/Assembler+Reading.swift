@@ -128,8 +128,8 @@ extension Assembler {
             return
         }
         let near =
-            Suggestion.nearest(to: name.bytes, in: DirectiveTable.names(in: context))
-            ?? Suggestion.nearest(to: name.bytes, in: DirectiveTable.names.keys.sorted())
+            meant(name.bytes, among: DirectiveTable.names(in: context))
+            ?? meant(name.bytes, among: DirectiveTable.names.keys.sorted())
         let block = blocks[blocks.count - 1].name
         error(
             "unknown directive \"\(text)\"", at: name,

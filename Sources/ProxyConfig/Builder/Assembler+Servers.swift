@@ -10,7 +10,11 @@ extension Assembler {
         if cursor.part == 0, cursor.port == 0, configuration.servers.count == cursor.draft {
             configuration.servers.append(server(from: draft, &source))
         }
-        if linkListens(draft, &source) { nextDraft() }
+        if linkListens(draft, &source) {
+            // Given back here, a server a slice, and not all of them at the end.
+            serverDrafts[cursor.draft] = ServerDraft(position: draft.position)
+            nextDraft()
+        }
     }
 
     private mutating func server(from draft: ServerDraft, _ source: inout some ConfigurationSource) -> Server {
@@ -94,8 +98,8 @@ extension Assembler {
         guard !level.isAccessLogOff else { return }
         for draft in level.accessLogs {
             guard let format = formatByName[draft.format.bytes] else {
-                let near = Suggestion.nearest(to: draft.format.bytes, in: formatDrafts.map(\.name.text))
-                refuseOnce(
+                let near = meant(draft.format.bytes, among: formatDrafts.map(\.name.text))
+                error(
                     "unknown log format \"\(shown(draft.format.bytes))\"", at: draft.format,
                     hint: near.map { "did you mean \"\($0)\"?" } ?? "define it: log_format NAME '…';")
                 continue
@@ -125,7 +129,7 @@ extension Assembler {
                 if let match = matchByName[name.bytes] {
                     check.match = match
                 } else {
-                    let near = Suggestion.nearest(to: name.bytes, in: matches.map(\.name))
+                    let near = meant(name.bytes, among: matches.map(\.name))
                     error(
                         "unknown match \"\(shown(name.bytes))\"", at: name,
                         hint: near.map { "did you mean \"\($0)\"?" } ?? "define it: match NAME { send …; expect …; }")

@@ -120,8 +120,9 @@ extension Assembler {
         if name.hasPrefix("geoip_") || name.elementsEqual("limit_conn_status".utf8) {
             return "Weir does not have the directives that make it yet"
         }
-        let names = variables.keys.map { String(decoding: $0, as: UTF8.self) }.sorted()
-        if let near = Suggestion.nearest(to: name, in: names) { return "did you mean \"$\(near)\"?" }
+        if let near = meant(name, among: variables.keys.map { String(decoding: $0, as: UTF8.self) }.sorted()) {
+            return "did you mean \"$\(near)\"?"
+        }
         return "make it by map or set, or take it out"
     }
 }

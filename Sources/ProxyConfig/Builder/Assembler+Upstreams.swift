@@ -29,7 +29,10 @@ extension Assembler {
         let end = min(cursor.part + Assembler.sliceLines, draft.servers.count)
         for line in draft.servers[cursor.part..<end] { linkServerLine(line, of: draft, &source) }
         cursor.part = end
-        if end == draft.servers.count { nextDraft() }
+        if end == draft.servers.count {
+            upstreamDrafts[cursor.draft].servers = []
+            nextDraft()
+        }
     }
 
     private mutating func linkServerLine(
@@ -117,8 +120,9 @@ extension Assembler {
 
     private func unknownGroupHint(_ parsed: AddressText) -> String {
         if case .name(let name) = parsed.host {
-            let names = upstreamDrafts.map(\.name.text)
-            if let near = Suggestion.nearest(to: Array(name.utf8), in: names) { return "did you mean \"\(near)\"?" }
+            if let near = meant(Array(name.utf8), among: upstreamDrafts.map(\.name.text)) {
+                return "did you mean \"\(near)\"?"
+            }
             let text = shown(Array(name.utf8))
             return "no upstream has this name; write upstream \(text) { … }, or the port: \(text):1883"
         }

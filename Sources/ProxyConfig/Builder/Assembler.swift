@@ -93,7 +93,7 @@ struct Assembler {
     var resolved: [String: Result<[IPAddress], SourceFault>] = [:]
     var listenerByEndpoint: [Endpoint: Int] = [:]
     var listenerUses: [ListenerUse] = []
-    var refusedWords: Set<Int> = []
+    var linkFindings: Set<String> = []
 
     init(options: ConfigurationOptions) {
         self.options = options
@@ -149,15 +149,14 @@ struct Assembler {
         warn(message, at: word.position, hint: hint)
     }
 
-    /// For words of `stream` that every server inherits: one finding, however many servers there are.
-    mutating func refuseOnce(_ message: String, at word: Word, hint: String) {
-        guard refusedWords.insert(word.position.file << 40 | word.position.offset).inserted else { return }
-        error(message, at: word, hint: hint)
-    }
-
     /// nginx's refusal of a word among parameters.
     mutating func invalidParameter(_ word: Word, hint: String) {
         error("invalid parameter \"\(shown(word.bytes))\"", at: word, hint: hint)
+    }
+
+    /// "did you mean": what is only counted is not searched for.
+    func meant(_ word: [UInt8], among names: @autoclosure () -> [String]) -> String? {
+        report.takesErrors ? Suggestion.nearest(to: word, in: names()) : nil
     }
 
     private mutating func markFault() {
@@ -169,6 +168,12 @@ struct Assembler {
     private mutating func add(
         _ level: Diagnostic.Level, _ message: String, _ position: SourcePosition?, _ hint: String
     ) {
+        // A word of `stream` is linked with every server that inherits it, and is one finding all the same.
+        if phase != .reading, let position,
+            !linkFindings.insert("\(position.file):\(position.offset) \(message)").inserted
+        {
+            return
+        }
         var diagnostic = Diagnostic(level: level, message: message, hint: hint)
         // What is only counted needs no excerpt.
         if let position, level == .warn || report.takesErrors {
