@@ -35,6 +35,11 @@ extension Worker where K: ~Copyable {
             case SIGQUIT:
                 logWorker(.notice, "signal \(signal.number) received from \(signal.sender), gracefully shutting down")
                 quit()
+            case SIGHUP, SIGUSR1:
+                logWorker(
+                    .notice,
+                    "signal \(signal.number) received from \(signal.sender), ignoring: reloads and new logs come from a "
+                        + "master process")
             default:
                 break
             }

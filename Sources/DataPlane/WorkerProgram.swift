@@ -18,7 +18,7 @@ package func runWorker(slot: Int, link: consuming LinkEndpoint, region: SharedRe
     }
     do throws(Errno) {
         try Signals.ignoreBrokenPipes()
-        let signals = try SignalQueue([SIGTERM, SIGINT, SIGQUIT])
+        let signals = try SignalQueue([SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH])
         LocalTime.loadZone()
         let identity = WorkerIdentity(
             slot: workerSlot, processID: getpid(), hostname: Array((try Processes.hostname()).utf8),

@@ -32,6 +32,7 @@ struct ChildSetup {
     func enter(link: Int32) {
         do throws(Errno) {
             try Signals.reset()
+            try Signals.block(ChildSetup.masterOnly)
             try Signals.ignoreBrokenPipes()
         } catch { log.write(.alert, "sigprocmask() failed (\(error.numberedText))") }
         Processes.setTitle("weir: \(title)", shortName: "weir")
@@ -58,6 +59,8 @@ struct ChildSetup {
     }
 
     private static let terminate: Int32 = 15
+    /// HUP, USR1, USR2, WINCH: a terminal that hangs up tells all its processes, and only the master knows what to do.
+    static let masterOnly: SignalSet = [1, 10, 12, 28]
 
     private func setLimits() {
         if let count = main.descriptorLimit {

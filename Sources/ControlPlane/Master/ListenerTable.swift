@@ -261,7 +261,8 @@ extension Listener {
 
 extension StartFault {
     fileprivate init(_ fault: CallFault, at endpoint: Endpoint) {
-        self.init("\(fault.call) to \(endpoint.text) failed (\(fault.error.numberedText))")
-        isAddressInUse = fault.error == .addressInUse
+        self.init(
+            "\(fault.call) to \(endpoint.text) failed (\(fault.error.numberedText))",
+            mayPass: fault.error == .addressInUse)
     }
 }

@@ -75,7 +75,11 @@ struct LogFiles {
 /// Why a start or a reload cannot go on: a line for the log.
 struct StartFault: Error, Equatable {
     var message: String
-    /// True when waiting may help.
-    var isAddressInUse = false
-    init(_ message: String) { self.message = message }
+    /// True when waiting may help: an address that somebody else still has.
+    var mayPass: Bool
+
+    init(_ message: String, mayPass: Bool = false) {
+        self.message = message
+        self.mayPass = mayPass
+    }
 }

@@ -15,12 +15,14 @@ struct SingleProcess {
     let generation: LoadedGeneration
     let log: ErrorLogWriter
 
+    /// Returns when the worker has ended.
     func run(_ listeners: ListenerTable, pidFile path: String) throws(StartFault) -> Int32 {
         var listeners = listeners
         var pidFile = try PIDFile(path)
         let pair: (master: Int32, child: Int32)
         do throws(Errno) {
             pair = try LinkEndpoint.makePair()
+            try Signals.block(ChildSetup.masterOnly)
             try Signals.ignoreBrokenPipes()
         } catch { throw StartFault("socketpair() failed (\(error.numberedText))") }
         let process = ChildProcess(

@@ -105,7 +105,7 @@ struct Startup {
                 return
             } catch {
                 listeners.discard()
-                guard error.isAddressInUse else { throw error }
+                guard error.mayPass else { throw error }
                 log.write(.emerg, error.message)
                 Terminal.error("weir: [emerg] \(error.message)\n")
                 if round < Startup.bindTries { sleep(milliseconds: Startup.bindPauseMilliseconds) }
