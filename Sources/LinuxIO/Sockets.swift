@@ -110,16 +110,18 @@ package enum Sockets {
 
     /// Appends at most `bytesMax` bytes to `bytes`; the same answers.
     package static func receive(_ number: Int32, appendingTo bytes: inout [UInt8], bytesMax: Int) throws(Errno) -> Int {
-        let start = bytes.count
-        bytes.append(contentsOf: repeatElement(0, count: bytesMax))
-        var received = 0
-        defer { bytes.removeLast(bytesMax - received) }
-        received = try answer {
-            unsafe bytes.withUnsafeMutableBytes { buffer in
-                unsafe recv(number, buffer.baseAddress! + start, bytesMax, Int32(MSG_DONTWAIT))
+        // Room that is not filled with zeros first: that took 20 ms for 64 KiB in a debug build.
+        var failure: Errno? = nil
+        let received = unsafe [UInt8](unsafeUninitializedCapacity: bytesMax) { room, count in
+            do throws(Errno) {
+                count = try unsafe receive(number, into: UnsafeMutableRawBufferPointer(room))
+            } catch {
+                failure = error
             }
         }
-        return received
+        if let failure { throw failure }
+        bytes.append(contentsOf: received)
+        return received.count
     }
 
     /// How many bytes the kernel took; no SIGPIPE.
