@@ -125,8 +125,5 @@ let package = Package(
             name: "HygieneTests", dependencies: ["TestSupport", "weir"], path: "Tests/Hygiene", swiftSettings: swift),
         tests("ProxyConfigTests", ["ProxyConfig", "Patterns", "Vocabulary"]),
         tests("PerfTests", ["Fleet", "Vocabulary", .product(name: "Histogram", package: "hdrhistogram-swift")]),
-        tests("LinuxIOTests", ["LinuxIO", "CLinux", "Vocabulary"]),
-        tests("SharedStateTests", ["SharedState", "CShared", "CLinux", "LinuxIO", "Vocabulary"]),
-        tests("ControlLinkTests", ["ControlLink", "CLinux", "LinuxIO", "Vocabulary"]),
     ]
 )

@@ -14,7 +14,7 @@ package struct DeviceConnection: ~Copyable {
     private var socket: Descriptor?
     /// Where this side of the connection is, as the peer sees it.
     package let localAddress: IPEndpoint?
-    private static let receiveBytesMax = 64 * 1024
+    private static let receiveBytesMax = 16 * 1024
 
     /// Starts to connect. A connection that cannot even be tried is closed from the start, with its event.
     package init(to endpoint: IPEndpoint, from source: IPAddress? = nil, _ settings: DeviceSettings, now: UInt64) {

@@ -131,7 +131,7 @@ package struct DeviceMachine {
         return packetID
     }
 
-    /// Says goodbye where the protocol allows it. `output` is left for the owner to send, as far as the socket takes it.
+    /// Says goodbye where the protocol allows it. `output` stays for the owner, as far as the socket takes it.
     package mutating func disconnect() {
         if state == .connected { output += PacketWriter.disconnect }
         close(.requested)

@@ -47,26 +47,26 @@ extension SharedRegion {
     /// Gives every group and peer its slot. When there is no room nothing has changed.
     package func assignSlots(_ groups: [GroupRequest]) throws(SlotFault) {
         abandonSlots()
-        var places = Places(self)
         // What is there already is marked before anything new is placed, so that no newcomer takes its place.
         for group in groups {
-            guard let slot = places.group(group.name) else { continue }
+            guard let slot = groupSlot(named: group.name) else { continue }
             markPrepared(slot)
             for peer in group.peers {
-                if let place = places.peer(slot, peer.identity) { markPrepared(place, peer.weight) }
+                if let place = peerSlot(group: slot, identity: peer.identity) { markPrepared(place, peer.weight) }
             }
         }
+        var vacancies = Vacancies()
         do throws(SlotFault) {
             for group in groups {
                 let slot: GroupSlot
-                if let present = places.group(group.name) {
+                if let present = groupSlot(named: group.name) {
                     slot = present
                 } else {
-                    slot = try places.placeGroup(Array(group.name.utf8))
+                    slot = try placeGroup(Array(group.name.utf8), &vacancies)
                 }
                 markPrepared(slot)
-                for peer in group.peers where places.peer(slot, peer.identity) == nil {
-                    let place = try places.placePeer(slot, Array(peer.identity.utf8), peer.weight)
+                for peer in group.peers where peerSlot(group: slot, identity: peer.identity) == nil {
+                    let place = try placePeer(slot, Array(peer.identity.utf8), peer.weight, &vacancies)
                     markPrepared(place, peer.weight)
                 }
             }
@@ -124,5 +124,95 @@ extension SharedRegion {
         let word = unsafe cs_peer(base, peer.number, CS_PEER_USE)
         unsafe cs_store(word, cs_load(word) | UInt64(CS_USE_PREPARED.rawValue))
         unsafe cs_store(cs_peer(base, peer.number, CS_PEER_WEIGHT_PREPARED), UInt64(max(0, weight)))
+    }
+
+    // MARK: - Places
+
+    /// Slots that may be given away, found once for each assignment when no fresh ones are left.
+    private struct Vacancies {
+        var groups: [UInt32]? = nil
+        var peers: [UInt32]? = nil
+    }
+
+    private func placeGroup(_ name: [UInt8], _ vacancies: inout Vacancies) throws(SlotFault) -> GroupSlot {
+        let number: UInt32
+        if groupsUsed < Self.groupsMax {
+            number = UInt32(groupsUsed)
+        } else {
+            if vacancies.groups == nil { vacancies.groups = vacantGroups() }
+            guard let vacant = vacancies.groups?.popLast() else { throw .groupsUsedUp(max: Self.groupsMax) }
+            number = vacant
+            vacatePeers(of: vacant)
+            vacancies.peers = nil
+        }
+        let hashes = unsafe cs_group_hashes(base)
+        unsafe cs_store(hashes + Int(number), 0)
+        for field in 0..<Int(CS_GROUP_WORDS.rawValue) {
+            unsafe cs_store(cs_group(base, number, CS_GROUP_USE) + field, 0)
+        }
+        unsafe cs_store(cs_group(base, number, CS_GROUP_NAME_BYTES), UInt64(name.count))
+        nameText(number).store(name)
+        unsafe cs_store_release(hashes + Int(number), identityHash(name))
+        if Int(number) == groupsUsed { setHeader(CS_HEADER_GROUPS_USED, UInt64(number) + 1) }
+        return GroupSlot(number: number)
+    }
+
+    private func placePeer(
+        _ group: GroupSlot, _ identity: [UInt8], _ weight: Int32, _ vacancies: inout Vacancies
+    ) throws(SlotFault) -> PeerSlot {
+        let number: UInt32
+        if peersUsed < Self.peersMax {
+            number = UInt32(peersUsed)
+        } else {
+            if vacancies.peers == nil { vacancies.peers = vacantPeers() }
+            guard let vacant = vacancies.peers?.popLast() else { throw .peersUsedUp(max: Self.peersMax) }
+            number = vacant
+        }
+        let hashes = unsafe cs_peer_hashes(base)
+        unsafe cs_store(hashes + Int(number), 0)
+        for field in 0..<Int(CS_PEER_WORDS.rawValue) {
+            unsafe cs_store(cs_peer(base, number, CS_PEER_USE) + field, 0)
+        }
+        // No session of any worker uses the slot, so nobody writes to its shares now.
+        for worker in 0..<UInt32(workersUsed) {
+            for field in 0..<Int(CS_SHARE_WORDS.rawValue) {
+                unsafe cs_store(cs_share(base, worker, number, CS_SHARE_ACTIVE) + field, 0)
+            }
+        }
+        unsafe cs_store(cs_peer(base, number, CS_PEER_GROUP), UInt64(group.number))
+        unsafe cs_store(cs_peer(base, number, CS_PEER_WEIGHT), UInt64(max(0, weight)))
+        unsafe cs_store(cs_peer(base, number, CS_PEER_EFFECTIVE_WEIGHT), UInt64(max(0, weight)))
+        unsafe cs_store(cs_peer(base, number, CS_PEER_IDENTITY_BYTES), UInt64(identity.count))
+        identityText(number).store(identity)
+        unsafe cs_store_release(hashes + Int(number), peerHash(group, identity))
+        if Int(number) == peersUsed { setHeader(CS_HEADER_PEERS_USED, UInt64(number) + 1) }
+        return PeerSlot(number: number)
+    }
+
+    private func isVacant(peer: UInt32) -> Bool {
+        if unsafe cs_load(cs_peer_hashes(base) + Int(peer)) == 0 { return true }
+        return unsafe cs_load(cs_peer(base, peer, CS_PEER_USE)) == 0 && activeSessions(PeerSlot(number: peer)) == 0
+    }
+
+    private func vacantPeers() -> [UInt32] {
+        (0..<UInt32(peersUsed)).filter { isVacant(peer: $0) }
+    }
+
+    /// Groups that no configuration names and whose peers have no session.
+    private func vacantGroups() -> [UInt32] {
+        var isBusy = [Bool](repeating: false, count: Self.groupsMax)
+        for group in 0..<groupsUsed {
+            isBusy[group] = unsafe cs_load(cs_group(base, UInt32(group), CS_GROUP_USE)) != 0
+        }
+        for peer in 0..<UInt32(peersUsed) where !isVacant(peer: peer) {
+            isBusy[unsafe Int(cs_load(cs_peer(base, peer, CS_PEER_GROUP)))] = true
+        }
+        return (0..<groupsUsed).filter { !isBusy[$0] }.map { UInt32($0) }
+    }
+
+    private func vacatePeers(of group: UInt32) {
+        for peer in 0..<UInt32(peersUsed) where unsafe cs_load(cs_peer(base, peer, CS_PEER_GROUP)) == UInt64(group) {
+            unsafe cs_store(cs_peer_hashes(base) + Int(peer), 0)
+        }
     }
 }

@@ -14,7 +14,11 @@ extension SharedRegion {
         while true {
             let found = unsafe cs_find(cs_group_hashes(base), next, used, hash)
             guard found < used else { return nil }
-            if isNamed(group: found, text) { return GroupSlot(number: found) }
+            if unsafe cs_load(cs_group(base, found, CS_GROUP_NAME_BYTES)) == UInt64(text.count),
+                nameText(found).holds(text)
+            {
+                return GroupSlot(number: found)
+            }
             next = found + 1
         }
     }
@@ -28,20 +32,14 @@ extension SharedRegion {
         while true {
             let found = unsafe cs_find(cs_peer_hashes(base), next, used, hash)
             guard found < used else { return nil }
-            if isNamed(peer: found, group, text) { return PeerSlot(number: found) }
+            if unsafe cs_load(cs_peer(base, found, CS_PEER_GROUP)) == UInt64(group.number),
+                unsafe cs_load(cs_peer(base, found, CS_PEER_IDENTITY_BYTES)) == UInt64(text.count),
+                identityText(found).holds(text)
+            {
+                return PeerSlot(number: found)
+            }
             next = found + 1
         }
-    }
-
-    func isNamed(group: UInt32, _ text: [UInt8]) -> Bool {
-        unsafe cs_load(cs_group(base, group, CS_GROUP_NAME_BYTES)) == UInt64(text.count)
-            && nameText(group).holds(text)
-    }
-
-    func isNamed(peer: UInt32, _ group: GroupSlot, _ text: [UInt8]) -> Bool {
-        unsafe cs_load(cs_peer(base, peer, CS_PEER_GROUP)) == UInt64(group.number)
-            && cs_load(cs_peer(base, peer, CS_PEER_IDENTITY_BYTES)) == UInt64(text.count)
-            && identityText(peer).holds(text)
     }
 
     func peerHash(_ group: GroupSlot, _ identity: [UInt8]) -> UInt64 {

@@ -61,16 +61,18 @@ import Testing
         #expect(machine.nextDeadline == nil)
     }
 
-    @Test("what a broker may not send ends the connection", arguments: [
-        ([0x30, 2, 0, 9], MQTTFault.fieldBeyondPacket),
-        ([0x36, 5, 0, 1, 0x74, 0, 1], .qualityOfService),
-        ([0x34, 5, 0, 1, 0x74, 0, 1], .qualityOfService),
-        ([0x20, 2, 0, 0], .packetType),
-        ([0xE0, 0], .packetType),
-        ([0x00, 0], .packetType),
-        ([0x30, 0xFF, 0xFF, 0xFF, 0xFF, 1], .lengthTooLong),
-        ([0x30, 0xFF, 0xFF, 0xFF, 0x7F], .packetTooLarge),
-    ] as [([UInt8], MQTTFault)])
+    @Test(
+        "what a broker may not send ends the connection",
+        arguments: [
+            ([0x30, 2, 0, 9], MQTTFault.fieldBeyondPacket),
+            ([0x36, 5, 0, 1, 0x74, 0, 1], .qualityOfService),
+            ([0x34, 5, 0, 1, 0x74, 0, 1], .qualityOfService),
+            ([0x20, 2, 0, 0], .packetType),
+            ([0xE0, 0], .packetType),
+            ([0x00, 0], .packetType),
+            ([0x30, 0xFF, 0xFF, 0xFF, 0xFF, 1], .lengthTooLong),
+            ([0x30, 0xFF, 0xFF, 0xFF, 0x7F], .packetTooLarge),
+        ] as [([UInt8], MQTTFault)])
     func broken(_ bytes: [UInt8], _ fault: MQTTFault) {
         var machine = Self.connected()
         machine.received(bytes, now: 1)

@@ -42,7 +42,7 @@ import Vocabulary
     @Test(
         "the sequence number is found in a reading and nowhere else",
         arguments: [
-            (#"{"id":"sensor-1","sequence":17,"uptime":3}"#, 17), (#"{"sequence":}"#, nil), ("", nil),
+            (#"{"id":"esp32-01","sequence":17,"uptime":3}"#, 17), (#"{"sequence":}"#, nil), ("", nil),
             (#""sequence":"#, nil), (#"{"sequence":99999999999999999999}"#, nil),
         ] as [(String, UInt64?)])
     func sequence(_ text: String, _ number: UInt64?) {

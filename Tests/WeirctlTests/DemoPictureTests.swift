@@ -18,9 +18,9 @@ import Testing
         ],
         devices: [
             DemoPicture.Device(
-                id: "sensor-1", broker: 1, isConnected: true, sequence: 12, uptimeSeconds: 60, light: 512,
+                id: "esp32-01", broker: 1, isConnected: true, sequence: 12, uptimeSeconds: 60, light: 512,
                 temperature: "21.5", led: "on", isLit: true),
-            DemoPicture.Device(id: "sensor-2", broker: nil, isConnected: false),
+            DemoPicture.Device(id: "esp32-02", broker: nil, isConnected: false),
         ],
         logLines: (1...50).map { "line \($0)" })
 
@@ -37,16 +37,17 @@ import Testing
 
     @Test("a sensor's row says its broker, its LED and its last reading")
     func sensor() throws {
-        let first = try #require(Self.line("sensor-1"))
+        let first = try #require(Self.line("esp32-01"))
         for text in ["● on", "12", "60 s", "512", "21.5 °C"] { #expect(first.contains(text)) }
-        #expect(try #require(Self.line("sensor-2")).contains("none"))
+        #expect(try #require(Self.line("esp32-02")).contains("none"))
     }
 
     @Test("the commands to join in name the right ports")
     func joinIn() {
-        #expect(Self.line("  mosquitto_sub -h 127.0.0.1 -p 11883 -t 'sensors/#' -v") != nil)
-        #expect(Self.line("  mosquitto_sub -h 127.0.0.1 -p 18831 -t 'sensors/#' -v") != nil)
-        #expect(Self.line("  mosquitto_pub -h 127.0.0.1 -p 11883 -t sensors/sensor-1/command -m 'led on'") != nil)
+        let text = Self.picture.joinIn.joined(separator: "\n")
+        #expect(text.contains("mosquitto_sub -h 127.0.0.1 -p 11883 -v -t 'sensors/#'\n"))
+        #expect(text.contains("-p 18831)"))
+        #expect(text.contains("mosquitto_pub -h 127.0.0.1 -p 11883 -t sensors/esp32-01/command -m 'led on'\n"))
     }
 
     @Test("the log gets the room that is left, newest last", arguments: [0, 10, 24, 40, 100])
@@ -55,7 +56,7 @@ import Testing
         let log = lines.filter { $0.hasPrefix("line ") }
         #expect(log.isEmpty || lines.count <= height)
         #expect(log.isEmpty || log.last == "line 50")
-        #expect(log.isEmpty == (height < 24))
+        #expect(log.isEmpty == (height < 22))
     }
 
     @Test("a line takes no more columns than there are, whatever its styles", arguments: [0, 1, 7, 80])

@@ -125,26 +125,24 @@ struct DemoPicture {
     }
 
     private var help: [StyledLine] {
-        var keys = StyledLine("Keys  ", .bold)
-        keys.append("1 2 3", .bold)
-        keys.append(" stop or start a broker   ")
-        keys.append("r", .bold)
-        keys.append(" reload   ")
-        keys.append("b", .bold)
-        keys.append(" blink all LEDs   ")
-        keys.append("q", .bold)
-        keys.append(" quit")
+        var keys = StyledLine("Keys    ", .bold)
+        for (key, doing) in [
+            ("1 2 3", "stop or start a broker"), ("c", "reconnect sensors"), ("r", "reload"), ("b", "blink"),
+            ("q", "quit"),
+        ] {
+            keys.append(key, .bold)
+            keys.append(" \(doing)   ")
+        }
         return joinIn.map { StyledLine($0) } + [keys]
     }
 
-    /// Complete lines to copy.
+    /// Complete commands to copy, and what to look for.
     var joinIn: [String] {
         [
-            "Watch all sensors, through Weir or at one broker:",
-            "  mosquitto_sub -h 127.0.0.1 -p \(weirPort) -t 'sensors/#' -v",
-            "  mosquitto_sub -h 127.0.0.1 -p \(brokerPort) -t 'sensors/#' -v",
-            "Switch an LED: on, off or blink",
-            "  mosquitto_pub -h 127.0.0.1 -p \(weirPort) -t sensors/sensor-1/command -m 'led on'",
+            "Watch   mosquitto_sub -h 127.0.0.1 -p \(weirPort) -v -t 'sensors/#'",
+            "        (or past Weir, at any one broker: -p \(brokerPort))",
+            "Switch  mosquitto_pub -h 127.0.0.1 -p \(weirPort) -t sensors/\(Sensor.id(1))/command -m 'led on'",
+            "Try     stop a broker: its sensors move; start it, reconnect: they are back; reload: none ends",
         ]
     }
 }

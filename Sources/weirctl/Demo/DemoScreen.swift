@@ -36,6 +36,9 @@ struct DemoScreen {
         switch key {
         case UInt8(ascii: "1")...UInt8(ascii: "3"): world.toggleBroker(Int(key - UInt8(ascii: "0")))
         case UInt8(ascii: "r"): world.reload()
+        case UInt8(ascii: "c"):
+            for sensor in world.sensors { sensor.link.reconnect() }
+            world.note("demo: every sensor reconnects")
         case UInt8(ascii: "b"):
             for sensor in world.sensors { world.command("led blink", sensor) }
             world.note("demo: 'led blink' to every sensor")

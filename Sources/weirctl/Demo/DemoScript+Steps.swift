@@ -16,12 +16,12 @@ extension DemoScript {
     }
 
     static func connectAll(_ world: DemoWorld) throws(Failure) {
-        try expect(world, 8000, "six sensors connected, with a broker each") {
+        try expect(world, 15_000, "six sensors connected, with a broker each") {
             world.sensors.allSatisfy { $0.link.isReady && world.broker(of: $0) != nil }
         } seen: {
             placesText(world)
         }
-        try expect(world, 3000, "the operator connected") {
+        try expect(world, 5000, "the operator connected") {
             world.operatorLink.isReady
         } seen: {
             world.operatorLink.lastEnd?.text ?? "not connected"
@@ -57,7 +57,7 @@ extension DemoScript {
         let homes = world.sensors.map { world.broker(of: $0)?.number }
         let sessions = world.sensors.map(\.link.sessionCount)
         for sensor in world.sensors { sensor.link.reconnect() }
-        try expect(world, 5000, "six new sessions") {
+        try expect(world, 15_000, "six new sessions") {
             zip(world.sensors, sessions).allSatisfy { $0.link.sessionCount > $1 && world.broker(of: $0) != nil }
         } seen: {
             placesText(world)
@@ -74,7 +74,7 @@ extension DemoScript {
         let sensors = world.sensors.filter { world.broker(of: $0) === broker }
         let killedAt = monotonicMilliseconds()
         broker.stop(SIGKILL)
-        try expect(world, 5000, "\(sensors.map(\.id)) with other brokers") {
+        try expect(world, 10_000, "\(sensors.map(\.id)) with other brokers") {
             sensors.allSatisfy { sensor in
                 guard sensor.link.isReady, let place = world.broker(of: sensor) else { return false }
                 return place !== broker
@@ -85,10 +85,10 @@ extension DemoScript {
         return Victim(broker: broker, sensors: sensors, killedAt: killedAt)
     }
 
-    /// A failure of a connection keeps a broker out for `fail_timeout` (10 s) in nginx's language, checks or not.
+    /// Tried anew each second: a broker that failed a connection stays out until its `fail_timeout` has passed.
     static func comeBack(_ world: DemoWorld, _ victim: Victim) throws(Failure) {
         var nextRound: UInt64 = 0
-        try expect(world, 14_000, "\(victim.sensors.map(\.id)) at broker \(victim.broker.number)") {
+        try expect(world, 10_000, "\(victim.sensors.map(\.id)) at broker \(victim.broker.number)") {
             let away = victim.sensors.filter { world.broker(of: $0) !== victim.broker }
             let now = monotonicMilliseconds()
             if !away.isEmpty, now >= nextRound, away.allSatisfy({ world.broker(of: $0) != nil }) {
@@ -107,7 +107,7 @@ extension DemoScript {
         let observer = world.observers.first { $0.link.isReady }
         observer?.forget()
         world.reload()
-        try expect(world, 5000, "a generation after \(before.map(String.init) ?? "none")") {
+        try expect(world, 10_000, "a generation after \(before.map(String.init) ?? "none")") {
             world.generation() != before
         } seen: {
             "generation \(world.generation().map(String.init) ?? "none")"
@@ -127,7 +127,7 @@ extension DemoScript {
     static func blink(_ world: DemoWorld) throws(Failure) {
         for led in [Sensor.LED.blink, .off] {
             for sensor in world.sensors { world.command("led \(led.rawValue)", sensor) }
-            try expect(world, 4000, "every LED: \(led.rawValue)") {
+            try expect(world, 10_000, "every LED: \(led.rawValue)") {
                 world.sensors.allSatisfy { $0.led == led }
             } seen: {
                 world.sensors.map { "\($0.id) \($0.led.rawValue)" }.joined(separator: ", ")

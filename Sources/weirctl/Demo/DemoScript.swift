@@ -34,7 +34,7 @@ struct DemoScript {
             }
             try step("six sensors connect through Weir, each to a broker that its log names", Self.connectAll)
             try step("every broker passes Weir's MQTT check") { world throws(Failure) in
-                try Self.expect(world, 6000, "each broker up, with a check passed") {
+                try Self.expect(world, 10_000, "each broker up, with a check passed") {
                     world.brokers.allSatisfy { broker in
                         world.report(of: broker).map { $0.health == .up && $0.checks > 0 && $0.lastCheckPassed }
                             ?? false
@@ -44,7 +44,7 @@ struct DemoScript {
                 }
             }
             try step("a subscriber at any broker sees every sensor, each message once") { world throws(Failure) in
-                try Self.seeAll(world, at: world.observers, 8000)
+                try Self.seeAll(world, at: world.observers, 20_000)
             }
             try step("a client id comes back to its broker, from whatever port", Self.returnHome)
             let victim = try step("the broker of most sensors is killed, and they are with the others", Self.killBroker)
@@ -63,7 +63,7 @@ struct DemoScript {
             try step("the remaining brokers are joined") { world throws(Failure) in
                 // Mosquitto looks for another bridge every five seconds.
                 let rest = world.observers.filter { $0.link.clientID != "observer-\(victim.broker.number)" }
-                try Self.seeAll(world, at: rest, 12_000)
+                try Self.seeAll(world, at: rest, 20_000)
             }
             try step("broker \(victim.broker.number) starts again, and Weir's check finds it alive") {
                 world throws(Failure) in
@@ -84,7 +84,7 @@ struct DemoScript {
                 try Self.reload(world)
             }
             try step("all brokers are joined again") { world throws(Failure) in
-                try Self.seeAll(world, at: world.observers, 15_000)
+                try Self.seeAll(world, at: world.observers, 20_000)
             }
             try step("a command reaches every sensor's LED, whichever broker it is at", Self.blink)
             try step("Weir stops in order and leaves its ports") { world throws(Failure) in

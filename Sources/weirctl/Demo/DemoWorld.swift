@@ -72,8 +72,9 @@ final class DemoWorld {
         for broker in brokers { try startOrFail("mosquitto") { () throws(Errno) in try broker.start() } }
         let areListening = wait(8000) { self.brokers.allSatisfy { Self.accepts($0.endpoint) } }
         if isInterrupted { return }
-        guard areListening else {
-            throw DemoFault(description: quote("A broker does not listen after 8 s.", brokers.flatMap(\.outputLines)))
+        // A port may have been taken since it was chosen: then another listens there, and our broker has ended.
+        guard areListening, brokers.allSatisfy({ $0.noticeEnd() == nil && $0.isRunning }) else {
+            throw DemoFault(description: quote("A broker does not come up.", brokers.flatMap(\.outputLines)))
         }
         try startOrFail("weir") { () throws(Errno) in try weir.start() }
         _ = wait(8000) { self.weir.isListening || !self.weir.isRunning }

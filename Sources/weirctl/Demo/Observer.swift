@@ -27,14 +27,14 @@ final class Observer {
 
     func hasSeen(_ sensor: Sensor) -> Bool { seen[sensor.id] != nil }
 
-    /// What came more than once, as `sensor-1: 7`.
+    /// What came more than once, as `esp32-01: 7`.
     var repeated: [String] {
         seen.flatMap { id, numbers in
             Dictionary(grouping: numbers) { $0 }.filter { $0.value.count > 1 }.keys.map { "\(id): \($0)" }
         }
     }
 
-    /// What is missing between the first and the last number seen, as `sensor-1: 7`.
+    /// What is missing between the first and the last number seen, as `esp32-01: 7`.
     var missing: [String] {
         seen.flatMap { id, numbers -> [String] in
             guard let first = numbers.min(), let last = numbers.max() else { return [] }

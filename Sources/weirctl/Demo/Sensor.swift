@@ -36,7 +36,7 @@ final class Sensor {
     init(
         number: Int, to target: IPEndpoint, from source: IPAddress?, intervalMilliseconds: UInt64, now: UInt64
     ) {
-        id = "sensor-\(number)"
+        id = Sensor.id(number)
         link = DeviceLink(clientID: id, to: target, from: source, subscribe: [Sensor.commandTopic(id)])
         bootTime = now
         self.intervalMilliseconds = intervalMilliseconds
@@ -47,6 +47,8 @@ final class Sensor {
         temperature = Int.random(in: 180...240, using: &chance)
     }
 
+    /// Names that the ring spreads two and two and two over the demo's usual ports.
+    static func id(_ number: Int) -> String { "esp32-0\(number)" }
     static func stateTopic(_ id: String) -> String { "sensors/\(id)/state" }
     static func commandTopic(_ id: String) -> String { "sensors/\(id)/command" }
 

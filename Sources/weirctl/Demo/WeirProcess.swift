@@ -65,7 +65,9 @@ final class WeirProcess {
 
     private var configuration: String {
         let listens = [ports.weirIPv6, ports.weirIPv4].compactMap { $0 }.map { "listen \($0.text);" }
-        let servers = ports.brokerEndpoints.map { "server \($0.text);" }
+        // A connection that fails keeps its broker out for `fail_timeout`, checks or not; nginx's 10 s are long for
+        // people who wait for a broker that they have just started again.
+        let servers = ports.brokerEndpoints.map { "server \($0.text) fail_timeout=2s;" }
         return """
             daemon off;
             worker_processes 2;
