@@ -60,10 +60,10 @@ struct Usage {
             clock: monotonicNanoseconds())
     }
 
-    /// What was used since `start`.
+    /// What was used since `start`. A proxy that ended in between takes its sum with it, and its run is thrown away.
     func since(_ start: Usage) -> Usage {
         Usage(
-            proxy: proxy - start.proxy, load: load - start.load, machine: machine - start.machine,
+            proxy: proxy - min(proxy, start.proxy), load: load - start.load, machine: machine - start.machine,
             clock: clock - start.clock)
     }
 }

@@ -6,12 +6,16 @@
 // nginx spreads connections in turn and reads none of their bytes; Weir and HAProxy read CONNECT and hash its client
 // id.
 
+import Vocabulary
+
 enum Peer: String, CaseIterable {
     case weir, nginx, haproxy, direct
 }
 
 /// Addresses of all runs. Ports stay outside of 32768-60999, from which outgoing connections take theirs.
 enum Place {
+    /// The proxy's own, so that it meets nobody who listens at 127.0.0.1.
+    static let address = IPAddress(ipv4: 0x7F00_000A)
     static let port: UInt16 = 18_830
     static let brokerPort: UInt16 = 18_840
     static let brokerAddresses: [UInt32] = (11...18).map { 0x7F00_0000 | $0 }
@@ -71,7 +75,7 @@ struct PeerConfiguration {
     }
 
     private func block(_ port: UInt16, group: Int, parameters: String = "") -> String {
-        "    server { listen 127.0.0.1:\(port)\(parameters); proxy_timeout \(600 + generation)s; "
+        "    server { listen 127.0.0.10:\(port)\(parameters); proxy_timeout \(600 + generation)s; "
             + "proxy_pass brokers\(group); }"
     }
 
@@ -87,7 +91,7 @@ struct PeerConfiguration {
                 timeout client 600s
                 timeout server 600s
             frontend devices
-                bind 127.0.0.1:\(Place.port) backlog 4096
+                bind 127.0.0.10:\(Place.port) backlog 4096
                 tcp-request inspect-delay 10s
                 tcp-request content accept if { req.payload(0,0),mqtt_is_valid }
                 default_backend brokers

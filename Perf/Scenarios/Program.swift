@@ -5,8 +5,9 @@
 import Glibc
 import LinuxIO
 
-struct Program {
+final class Program {
     let pid: Int32
+    private var isReaped = false
 
     /// `processor` nil: wherever the kernel puts it. Both outputs go to `output`.
     init(_ path: String, _ arguments: [String], processor: Int?, output: String) throws {
@@ -33,11 +34,18 @@ struct Program {
         return words
     }
 
-    /// True when it has ended; its end is taken note of once.
-    func hasEnded() -> Bool { (try? Processes.reap(pid)) != nil }
+    func hasEnded() -> Bool {
+        if !isReaped, (try? Processes.reap(pid)) != nil { isReaped = true }
+        return isReaped
+    }
+
+    private func waitForEnd() {
+        if !isReaped, (try? Processes.wait(for: pid)) != nil { isReaped = true }
+    }
 
     /// Asks with `signal`, then insists.
     func stop(_ signal: Int32, tree: ProcessTree) {
+        if hasEnded() { return }
         let members = tree.members
         try? Processes.send(signal, to: pid)
         let deadline = monotonicMilliseconds() + 5000
@@ -46,7 +54,7 @@ struct Program {
             sleep(milliseconds: 5)
         }
         for member in members.reversed() { try? Processes.send(SIGKILL, to: member) }
-        _ = try? Processes.wait(for: pid)
+        waitForEnd()
     }
 
     /// What a short program prints; empty when it cannot be run.
@@ -54,7 +62,7 @@ struct Program {
         let file = folder + "/output"
         defer { try? Files.remove(file) }
         guard let program = try? Program(path, arguments, processor: nil, output: file) else { return "" }
-        _ = try? Processes.wait(for: program.pid)
+        program.waitForEnd()
         return ProcFile.text(file)
     }
 }

@@ -27,7 +27,7 @@ struct Rounds {
     }
 
     private func run(_ scenario: any Scenario, _ peer: Peer, round: Int) throws -> Sample {
-        let target = IPEndpoint(address: IPAddress(ipv4: 0x7F00_0001), port: Place.port)
+        let target = IPEndpoint(address: Place.address, port: Place.port)
         let fleet = try Fleet(
             FleetPlan(
                 brokers: Place.brokerAddresses.map {
@@ -49,6 +49,7 @@ struct Rounds {
             processor: settings.proxyProcessor)
         defer { proxy.stop() }
         let figures = try scenario.run(Stage(fleet: fleet, proxy: proxy, settings: settings))
+        guard proxy.isRunning else { throw RunFault(description: "\(peer.rawValue) ended: \(proxy.log)") }
         var faults = fleet.takeTally().text
         if !faults.isEmpty, !proxy.log.isEmpty { faults += "; \(peer.rawValue) said: \(proxy.log.suffix(300))" }
         return Sample(round: round, peer: peer, figures: figures, faults: faults)

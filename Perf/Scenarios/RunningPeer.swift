@@ -26,6 +26,9 @@ final class RunningPeer {
             case .haproxy: ["-db", "-f", configuration.path]
             case .direct: [String]()
             }
+        guard !Self.isListening(Place.port) else {
+            throw RunFault(description: "somebody else listens at port \(Place.port)")
+        }
         program = try Program(programPath, arguments, processor: processor, output: folder + "/output.log")
         tree = ProcessTree(root: program.pid)
         let deadline = monotonicMilliseconds() + 10_000
@@ -40,6 +43,8 @@ final class RunningPeer {
         // What is left to do after listening (a worker's rings, a prober's first round) is not what is measured.
         sleep(milliseconds: 200)
     }
+
+    var isRunning: Bool { !program.hasEnded() }
 
     func stop() { program.stop(SIGTERM, tree: tree) }
 
@@ -56,7 +61,7 @@ final class RunningPeer {
     }
 
     static func isListening(_ port: UInt16) -> Bool {
-        let address = SocketAddress(IPEndpoint(address: IPAddress(ipv4: 0x7F00_0001), port: port))
+        let address = SocketAddress(IPEndpoint(address: Place.address, port: port))
         guard let socket = try? Sockets.makeStream(for: address) else { return false }
         do throws(Errno) {
             // On loopback the answer is there when the call returns, or the connection is as good as made.

@@ -67,6 +67,12 @@ struct WeirPerf: ParsableCommand {
         let settings = try makeSettings()
         let peers = try makePeers()
         let chosen = try makeScenarios()
+        // Two at a time would have the same ports and the same CPUs.
+        let lock = try Files.openKeeping("/tmp/weir-perf.lock", mode: 0o666)
+        while !(try Files.lock(lock.number)) {
+            Self.note("another weir-perf is at work")
+            sleep(milliseconds: 2000)
+        }
         if let processor = settings.loadProcessor { try Processes.setAffinity(Program.mask(of: processor)) }
         let folder = try Files.makeTemporaryDirectory(prefix: "/tmp/weir-perf-")
         defer { _ = Program.output(of: "/bin/rm", ["-r", folder], in: "/tmp") }
