@@ -221,6 +221,9 @@ struct DiagnosticTests {
         .stream("map a $b { c d; §C e; }", "conflicting parameter \"C\"", "above"),
         .stream("map a $b { default d; §default e; }", "duplicate default map parameter", "take one"),
         .stream("map a $b { hostnames; §a.*.b e; }", "invalid hostname or wildcard \"a.*.b\"", "*.example.com"),
+        .stream("map a $b { hostnames; §a..b e; }", "invalid hostname or wildcard \"a..b\"", "*.example.com"),
+        .stream(
+            "error_log syslog:server=1.2.3.4,§server=1.2.3.5;", "duplicate syslog \"server\"", "a second log"),
         .stream("map a $b { §c { d e; } }", "unexpected \"{\"", "between quotes"),
         .stream("log_format f §$x;", "unknown \"x\" variable", "map or set"),
         .stream("log_format f a;\n log_format §f b;", "duplicate \"log_format\" name \"f\"", "another name"),

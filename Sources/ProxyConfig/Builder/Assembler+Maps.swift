@@ -53,7 +53,7 @@ extension Assembler {
         let value = template(entry.value)
         let map = cursor.draft
         var isTaken = false
-        if !isHostnames || !key.contains(UInt8(ascii: "*")) && key.first != UInt8(ascii: ".") {
+        if !isHostnames || HostMask.isPlain(key) {
             isTaken = configuration.maps[map].exact.updateValue(value, forKey: key) != nil
         } else if let mask = HostMask(key) {
             switch mask {
@@ -87,7 +87,17 @@ private enum HostMask {
     /// `mail.*`, as `mail.`.
     case suffix([UInt8])
 
+    /// A name without masks. Two dots beside each other are neither.
+    static func isPlain(_ key: [UInt8]) -> Bool {
+        !key.contains(UInt8(ascii: "*")) && key.first != UInt8(ascii: ".") && !hasDots(key)
+    }
+
+    private static func hasDots(_ key: [UInt8]) -> Bool {
+        zip(key, key.dropFirst()).contains { $0 == UInt8(ascii: ".") && $1 == UInt8(ascii: ".") }
+    }
+
     init?(_ key: [UInt8]) {
+        guard !HostMask.hasDots(key) else { return nil }
         let star = UInt8(ascii: "*")
         let dot = UInt8(ascii: ".")
         let stars = key.count { $0 == star }

@@ -23,6 +23,12 @@ extension Assembler {
             if let place = word.place(of: offset, count: field.count) { parameter.position = place }
             offset += field.count + 1
             if parameter.hasPrefix("server=") {
+                guard server == nil else {
+                    error(
+                        "duplicate syslog \"server\"", at: parameter,
+                        hint: "a log goes to one server; write a second log")
+                    return nil
+                }
                 guard let parsed = syslogServer(parameter) else { return nil }
                 server = parsed
             } else if parameter.equals("nohostname") {
