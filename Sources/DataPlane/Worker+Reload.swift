@@ -13,21 +13,16 @@ import Vocabulary
 extension Worker where K: ~Copyable {
     /// One slice of the preparation. Answers the master when it is done or refused.
     mutating func prepareSlice() {
-        guard let preparation = preparing else { return }
-        switch preparation.stage {
-        case .gathering, .ready:
-            break
-        case .parsing:
-            parseSlice()
-        case .grouping(let configuration, let groups):
-            groupSlice(configuration, groups)
-        }
+        if case .parsing = preparing?.stage { return parseSlice() }
+        if case .grouping(let configuration, let groups) = preparing?.stage { groupSlice(configuration, groups) }
     }
 
+    /// The builder is taken out of the preparation while it works: a second reference to its arrays would make each
+    /// slice copy all that the slices before it have read.
     private mutating func parseSlice() {
         guard case .parsing(var builder) = preparing?.stage else { return }
         preparing!.stage = .gathering
-        if builder.step() == .more {
+        guard builder.step() == .done else {
             preparing!.stage = .parsing(builder)
             return
         }
