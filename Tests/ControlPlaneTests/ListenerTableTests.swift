@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The listening sockets on real loopback sockets: which connection reaches which position, and what a plan that is given
-// up leaves behind.
+// The listening sockets on the loopback: which connection reaches which position, and what a plan that is given up
+// leaves behind.
 
 import LinuxIO
 import ProxyConfig

@@ -228,7 +228,8 @@ struct SupervisionTests {
         #expect(staff.wait(Supervision.settleMilliseconds - 1) == [])
         #expect(staff.wait(1) == [.quit(Self.second), .quit(Self.third)])
         #expect(staff.supervision.listenersClosed(Self.third, now: staff.now) == [])
-        #expect(staff.supervision.died(Self.second, "exited with code 0", now: staff.now) == [.closePositions(count: 1)])
+        #expect(
+            staff.supervision.died(Self.second, "exited with code 0", now: staff.now) == [.closePositions(count: 1)])
         #expect(staff.supervision.reload == .idle)
     }
 
@@ -254,7 +255,9 @@ struct SupervisionTests {
     func quit() {
         var staff = Staff(workers: 2)
         #expect(
-            staff.supervision.quit(now: staff.now) == [.quit(Self.first), .quit(Self.second), .closePositions(count: 0)])
+            staff.supervision.quit(now: staff.now) == [
+                .quit(Self.first), .quit(Self.second), .closePositions(count: 0),
+            ])
         #expect(staff.supervision.hangup() == [])
         #expect(staff.supervision.died(Self.first, "exited with code 0", now: staff.now) == [])
         #expect(staff.supervision.died(Self.second, "exited with code 0", now: staff.now) == [.stop(.prober)])
@@ -291,7 +294,9 @@ struct SupervisionTests {
     @Test("QUIT after WINCH ends, also while the prober waits for its next start")
     func quitAfterDismissal() {
         var staff = Staff(workers: 1)
-        for _ in 0..<CrashBackOff.deathsMax { _ = staff.supervision.died(.prober, "exited on signal 6", now: staff.now) }
+        for _ in 0..<CrashBackOff.deathsMax {
+            _ = staff.supervision.died(.prober, "exited on signal 6", now: staff.now)
+        }
         _ = staff.supervision.dismissWorkers(now: staff.now)
         _ = staff.supervision.died(Self.first, "exited with code 0", now: staff.now)
         #expect(staff.supervision.quit(now: staff.now) == [.closePositions(count: 0), .exit(code: 0)])

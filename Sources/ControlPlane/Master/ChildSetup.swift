@@ -81,7 +81,9 @@ struct ChildSetup {
         if let priority = main.workerPriority {
             attempt("setpriority(\(priority))") { () throws(Errno) in try Processes.setPriority(priority) }
         }
-        guard let words = main.affinity.mask(position: position, allowed: (try? Processes.affinity()) ?? []) else { return }
+        guard let words = main.affinity.mask(position: position, allowed: (try? Processes.affinity()) ?? []) else {
+            return
+        }
         attempt("sched_setaffinity()") { () throws(Errno) in try Processes.setAffinity(words) }
     }
 

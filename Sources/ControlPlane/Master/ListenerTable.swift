@@ -28,7 +28,7 @@ struct ListenerTable {
     private var entries: [Endpoint: Entry] = [:]
     private var pending = Pending()
     private var removed: [Entry] = []
-    /// Addresses that the last reload took away: a worker that still empties its queue there has them for a moment more.
+    /// Addresses that the last reload took away: a worker that empties its queue there has them for a moment more.
     private var lately: Set<Endpoint> = []
 
     /// The socket for a worker at `position`, of the generation that is pending if there is one.
@@ -78,8 +78,8 @@ struct ListenerTable {
         }
     }
 
-    /// The pending sockets are ours from here on, and what `listeners` lack waits for `closeRemoved`. Returns what could
-    /// not be changed at sockets that stay.
+    /// The pending sockets are ours from here on, and what `listeners` lack waits for `closeRemoved`. Returns what
+    /// could not be changed at sockets that stay.
     mutating func adopt(_ listeners: [Listener]) -> [StartFault] {
         for (endpoint, sockets) in pending.extended { entries[endpoint]?.sockets += sockets }
         for (endpoint, entry) in pending.added { entries[endpoint] = entry }
@@ -153,8 +153,8 @@ struct ListenerTable {
     private static let emptyingPauseMilliseconds: UInt64 = 10
 
     /// With SO_REUSEPORT a second master of the same user would bind without an error and take our connections. A bind
-    /// without it fails when anybody listens there. Addresses that share a port with one of ours are left out, since our
-    /// own wildcard would refuse them.
+    /// without it fails when anybody listens there. Addresses that share a port with one of ours are left out, since
+    /// our own wildcard would refuse them.
     private func refuseTaken(_ listener: Listener) throws(StartFault) {
         guard case .ip(let endpoint) = listener.endpoint else { return }
         for other in entries.keys {

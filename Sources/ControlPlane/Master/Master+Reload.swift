@@ -106,7 +106,8 @@ extension MainSettings {
             ("master_process", hasMaster != new.hasMaster),
         ]
         let isForNewProcesses = [
-            ("worker_priority", workerPriority != new.workerPriority), ("worker_cpu_affinity", affinity != new.affinity),
+            ("worker_priority", workerPriority != new.workerPriority),
+            ("worker_cpu_affinity", affinity != new.affinity),
             ("worker_rlimit_nofile", descriptorLimit != new.descriptorLimit),
             ("worker_rlimit_core", coreSizeLimitBytes != new.coreSizeLimitBytes),
             ("working_directory", workingDirectory != new.workingDirectory), ("env", environment != new.environment),

@@ -164,11 +164,13 @@ struct StartNotices {
             warnings.append("\(connections) worker_connections exceed open file resource limit: \(descriptors)")
         }
         if case .number(let number) = main.workerCount, number > SharedRegion.workersMax {
-            warnings.append("\(number) worker_processes are more than there is room for: \(SharedRegion.workersMax) start")
+            warnings.append(
+                "\(number) worker_processes are more than there is room for: \(SharedRegion.workersMax) start")
         }
         if main.user != nil, !Processes.isRoot {
             warnings.append(
-                "the \"user\" directive makes sense only if the master process runs with super-user privileges, ignored")
+                "the \"user\" directive makes sense only if the master process runs with super-user privileges, ignored"
+            )
         }
     }
 }

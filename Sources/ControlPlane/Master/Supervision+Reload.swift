@@ -73,7 +73,7 @@ extension Supervision {
         return beginReloadIfWanted()
     }
 
-    /// The new configuration is read and built, and its sockets are bound for as many positions as `plannedWorkers` says.
+    /// The new configuration is read and built, and its sockets are bound for the positions that `plannedWorkers` says.
     package mutating func configurationRead(workers wanted: Int, now: Int) -> [SupervisionAction] {
         precondition(reload == .reading)
         let workers = plannedWorkers(wanted)

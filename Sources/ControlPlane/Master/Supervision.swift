@@ -170,7 +170,7 @@ package struct Supervision: Sendable {
                 return [.log(.emerg, "\(child.name) cannot start: \(text)")] + stopAll(now)
             }
             return [.log(.alert, "\(child.name) cannot start: \(text)"), .stop(child)]
-        case .running, .joining: 
+        case .running, .joining:
             return giveUp("\(child.name) refused it: \(text)", except: child, now) + beginReloadIfWanted()
         case .waiting, .leaving, .discarded, nil: return []
         }
