@@ -297,6 +297,9 @@ struct DiagnosticTests {
         .warning(
             "server { listen 1; return a; §proxy_session_drop on; }", "\"proxy_session_drop on\" is ignored",
             "take the line out"),
+        .warning(
+            "upstream u { hash $mqtt_client_id; server 1.2.3.4:5; } server { listen 1; proxy_pass §u; }",
+            "the key of upstream \"u\" is empty here", "\"mqtt_preread on;\" in this server or in stream"),
         Case("stream {}\nevents { §use epoll; }", "\"use\" directive is ignored", "io_uring", .warn),
         Case("stream {}\n§load_module x.so;", "\"load_module\" directive is ignored", "built in", .warn),
     ]

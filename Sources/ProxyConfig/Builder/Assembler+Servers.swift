@@ -43,7 +43,22 @@ extension Assembler {
         server.accessRules =
             draft.settings.accessRules.isEmpty ? streamSettings.accessRules : draft.settings.accessRules
         server.healthChecks = healthChecks(draft, server, isLinked: content != nil)
+        warnOfEmptyKey(draft, server)
         return server
+    }
+
+    /// The commonest way to lose stickiness: the group hashes the client id, and nobody reads it.
+    private mutating func warnOfEmptyKey(_ draft: ServerDraft, _ server: Server) {
+        guard server.mqttPreread == .off, case .proxy(let word) = draft.content,
+            case .proxy(let upstream) = server.content,
+            case .hash(let key, _) = configuration.upstreams[upstream].method
+        else { return }
+        for case .variable(.builtin(let variable)) in key.parts where variable.isReadFromConnect {
+            warn(
+                "the key of upstream \"\(shown(Array(configuration.upstreams[upstream].name.utf8)))\" is empty here",
+                at: word, hint: "\"$\(variable.rawValue)\" needs \"mqtt_preread on;\" in this server or in stream")
+            return
+        }
     }
 
     private func serverName(_ draft: ServerDraft) -> String {
@@ -144,5 +159,17 @@ extension Assembler {
             checks.append(check)
         }
         return checks
+    }
+}
+
+extension BuiltinVariable {
+    /// True for what only `mqtt_preread` knows.
+    fileprivate var isReadFromConnect: Bool {
+        switch self {
+        case .mqttPrereadClientID, .mqttPrereadUserName, .mqttClientID, .mqttClientIDShort, .mqttVersion,
+            .mqttKeepAlive, .mqttCleanStart:
+            true
+        default: false
+        }
     }
 }
