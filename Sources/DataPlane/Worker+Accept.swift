@@ -89,7 +89,7 @@ extension Worker where K: ~Copyable {
             guard client >= 0 else { break }
             begin(client: client, at: index)
         }
-        kernel.queueClose(descriptor: listeners[index].descriptor)
+        kernel.closeListener(listeners[index].descriptor)
         listeners[index].descriptor = -1
         listeners[index].isClosing = false
         settingsTable.letGo(listeners[index].settings)

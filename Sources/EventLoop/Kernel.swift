@@ -56,6 +56,9 @@ package protocol Kernel: ~Copyable {
     mutating func sendNow(socket: Int32, _ bytes: [UInt8]) -> Int
     /// A connection that is queued at a listener nobody accepts at any more; -EAGAIN when there is none.
     mutating func acceptQueued(listener: Int32) -> Int32
+    /// Closes a listener before this returns. A close that is only queued may come after the master has heard of it, and
+    /// takes connections with it that the kernel gave this listener in between.
+    mutating func closeListener(_ listener: Int32)
     /// TCP_NODELAY of a listener, which its accepted sockets inherit, so that no session has to set it.
     mutating func setListenerNoDelay(_ listener: Int32, isOn: Bool)
     /// Sends FIN after what was sent before; errors are those of a peer that is gone and show elsewhere.
@@ -66,6 +69,11 @@ package protocol Kernel: ~Copyable {
     mutating func closePipe(_ pipe: PipeDescriptors)
     /// Moves bytes from `source` through `pipe` to `target` until one side would wait or `budget` bytes have moved.
     mutating func pump(source: Int32, pipe: PipeDescriptors, target: Int32, budget: Int, pending: Int) -> PumpResult
+}
+
+extension Kernel where Self: ~Copyable {
+    /// For kernels in which a queued close is as good.
+    package mutating func closeListener(_ listener: Int32) { queueClose(descriptor: listener) }
 }
 
 package struct PollEvents: OptionSet, Sendable, BitwiseCopyable {

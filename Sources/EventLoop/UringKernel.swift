@@ -147,6 +147,8 @@ import Vocabulary
         (try? Sockets.send(socket, bytes[...])) ?? 0
     }
 
+    package mutating func closeListener(_ listener: Int32) { Descriptors.close(listener) }
+
     package mutating func acceptQueued(listener: Int32) -> Int32 {
         var address = SocketAddress()
         do throws(Errno) {
