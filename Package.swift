@@ -125,5 +125,8 @@ let package = Package(
             name: "HygieneTests", dependencies: ["TestSupport", "weir"], path: "Tests/Hygiene", swiftSettings: swift),
         tests("ProxyConfigTests", ["ProxyConfig", "Patterns", "Vocabulary"]),
         tests("PerfTests", ["Fleet", "Vocabulary", .product(name: "Histogram", package: "hdrhistogram-swift")]),
+        .testTarget(
+            name: "EndToEndTests", dependencies: ["TestSupport", "weir"], path: "Tests/EndToEnd",
+            swiftSettings: swift),
     ]
 )

@@ -12,7 +12,8 @@ import Synchronization
 package final class WeirInstance: Sendable {
     package let directory: TemporaryDirectory
     package let process: ManagedProcess
-    private let generation = Mutex(1)
+    private let errorLog: LogReader
+    private let accessLog: LogReader
 
     package var configurationPath: String { directory.path("weir.conf") }
     package var errorLogPath: String { directory.path("logs/error.log") }
@@ -20,18 +21,18 @@ package final class WeirInstance: Sendable {
 
     /// Starts and returns when it listens and all its children are at work.
     package static func start(
-        main: String = "", stream: String, workers: Int = 1, files: [String: String] = [:]
+        main: String = "", stream: String, workers: Int = 1, level: String = "info", files: [String: String] = [:]
     ) async throws -> WeirInstance {
         let directory = try TemporaryDirectory()
         for (name, text) in files { try directory.write(text, to: name) }
-        return try await start(in: directory, main: main, stream: stream, workers: workers)
+        return try await start(in: directory, main: main, stream: stream, workers: workers, level: level)
     }
 
     /// The same in a folder that already holds what the configuration names.
     package static func start(
-        in directory: TemporaryDirectory, main: String = "", stream: String, workers: Int = 1
+        in directory: TemporaryDirectory, main: String = "", stream: String, workers: Int = 1, level: String = "info"
     ) async throws -> WeirInstance {
-        let text = configuration(main: main, stream: stream, workers: workers)
+        let text = configuration(main: main, stream: stream, workers: workers, level: level)
         return try await start(in: directory, configuration: text)
     }
 
@@ -48,11 +49,14 @@ package final class WeirInstance: Sendable {
         return instance
     }
 
-    package static func configuration(main: String = "", stream: String, workers: Int = 1) -> String {
+    /// `level` is that of the error log: under load, `notice` leaves out three lines a session.
+    package static func configuration(
+        main: String = "", stream: String, workers: Int = 1, level: String = "info"
+    ) -> String {
         """
         daemon off;
         worker_processes \(workers);
-        error_log logs/error.log info;
+        error_log logs/error.log \(level);
         pid logs/weir.pid;
         \(main)
         events { }
@@ -68,6 +72,8 @@ package final class WeirInstance: Sendable {
 
     private init(_ directory: TemporaryDirectory, _ arguments: [String]) throws {
         self.directory = directory
+        errorLog = LogReader(directory.path("logs/error.log"))
+        accessLog = LogReader(directory.path("logs/access.log"))
         process = try ManagedProcess(
             try WeirBinary.path, ["-p", directory.path, "-c", "weir.conf"] + arguments, output: directory.path("output"))
     }
@@ -100,9 +106,9 @@ package final class WeirInstance: Sendable {
     // MARK: Reload
 
     /// Writes the configuration anew; HUP is the caller's.
-    package func rewrite(main: String = "", stream: String, workers: Int = 1) throws {
+    package func rewrite(main: String = "", stream: String, workers: Int = 1, level: String = "info") throws {
         try directory.write(
-            WeirInstance.configuration(main: main, stream: stream, workers: workers), to: "weir.conf")
+            WeirInstance.configuration(main: main, stream: stream, workers: workers, level: level), to: "weir.conf")
     }
 
     /// HUP, and the log says that the next generation is applied.
@@ -113,18 +119,20 @@ package final class WeirInstance: Sendable {
     }
 
     /// Writes a new configuration and reloads.
-    package func reload(main: String = "", stream: String, workers: Int = 1) async throws {
-        try rewrite(main: main, stream: stream, workers: workers)
+    package func reload(
+        main: String = "", stream: String, workers: Int = 1, level: String = "info"
+    ) async throws {
+        try rewrite(main: main, stream: stream, workers: workers, level: level)
         try await reload()
     }
 
     /// How often the log said that a generation was applied.
-    package var appliedCount: Int { errorLines.count { $0.contains(" applied; generation ") } }
+    package var appliedCount: Int { errorLines.count { $0.contains("weir.conf applied; generation ") } }
 
     // MARK: Logs
 
-    package var errorLines: [String] { lines(of: errorLogPath) }
-    package var accessLines: [String] { lines(of: accessLogPath) }
+    package var errorLines: [String] { errorLog.lines }
+    package var accessLines: [String] { accessLog.lines }
 
     /// Waits for a line of the error log that holds all of `parts`.
     @discardableResult
@@ -182,10 +190,11 @@ package final class WeirInstance: Sendable {
 
 /// A Weir for the length of `body`: stopped and checked at the end, its logs in the text of a failure.
 package func withWeir(
-    main: String = "", stream: String, workers: Int = 1, files: [String: String] = [:], expecting: [String] = [],
-    _ body: (WeirInstance) async throws -> Void
+    main: String = "", stream: String, workers: Int = 1, level: String = "info", files: [String: String] = [:],
+    expecting: [String] = [], _ body: (WeirInstance) async throws -> Void
 ) async throws {
-    let weir = try await WeirInstance.start(main: main, stream: stream, workers: workers, files: files)
+    let weir = try await WeirInstance.start(
+        main: main, stream: stream, workers: workers, level: level, files: files)
     do { try await body(weir) } catch {
         let report = weir.report
         throw report.isEmpty || "\(error)".contains("--- error log") ? error : TestFault("\(error)\n\(report)")
