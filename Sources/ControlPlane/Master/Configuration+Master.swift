@@ -5,6 +5,7 @@
 import LinuxIO
 import ProxyConfig
 import SharedState
+import Vocabulary
 
 extension Configuration {
     /// `worker_processes`; `auto` is the CPUs that this process may use.
@@ -36,6 +37,15 @@ extension Configuration {
         if Processes.user(named: name) == nil { throw StartFault("getpwnam(\"\(name)\") failed") }
         if let group = main.group, Processes.groupID(named: group) == nil {
             throw StartFault("getgrnam(\"\(group)\") failed")
+        }
+    }
+
+    /// The first error log, for messages that send a person there.
+    var errorLogName: String {
+        switch main.errorLogs.first.map({ logDestinations[$0.destination] }) {
+        case .file(let path): path
+        case .syslog(let syslog): "syslog at \(syslog.server.text)"
+        case .standardError, nil: "standard error"
         }
     }
 

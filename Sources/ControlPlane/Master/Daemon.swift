@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `daemon on`: leaving the terminal. The process that was started stays until the daemon says that it is up or has
-// failed, so that its exit code tells the truth and `weir -s` may follow at once.
+// `daemon on`: leaving the terminal. The process that was started stays until the daemon serves or has failed, so that
+// its exit code tells the truth and `weir -s` may follow at once. nginx leaves earlier.
 
 import LinuxIO
 
@@ -10,7 +10,7 @@ enum Daemon {
     struct Starter {
         fileprivate var pair: Int32
 
-        /// The daemon is up; without this call the waiting process ends with 1 when the daemon does.
+        /// The daemon serves; without this call the waiting process ends with 1 when the daemon does.
         consuming func succeeded() {
             _ = try? Sockets.send(pair, [1][...])
             Descriptors.close(pair)
@@ -18,13 +18,13 @@ enum Daemon {
     }
 
     /// Returns in the daemon only. Descriptors stay open; standard input and output go to /dev/null, standard error is
-    /// left until `silence`.
-    static func detach() throws(StartFault) -> Starter {
+    /// left until `redirectStandardError`. `log` is where a person is sent when the daemon fails.
+    static func detach(log: String) throws(StartFault) -> Starter {
         do throws(Errno) {
             let pair = try Sockets.makePair(keepsPackets: true)
             guard case .child = try Processes.fork() else {
                 Descriptors.close(pair.second)
-                waitForDaemon(pair.first)
+                waitForDaemon(pair.first, log)
             }
             Descriptors.close(pair.first)
             try Processes.startSession()
@@ -47,14 +47,16 @@ enum Daemon {
         }
     }
 
-    private static func waitForDaemon(_ pair: Int32) -> Never {
+    private static func waitForDaemon(_ pair: Int32, _ log: String) -> Never {
         var entries = [PollEntry(pair, .readable)]
         while true {
             guard let count = try? Poll.wait(&entries, milliseconds: nil) else { Processes.exit(1) }
             if count == 0 { continue }
             var word: [UInt8] = []
             _ = try? Sockets.receive(pair, appendingTo: &word, bytesMax: 1)
-            Processes.exit(word == [1] ? 0 : 1)
+            if word == [1] { Processes.exit(0) }
+            Terminal.error("weir: [emerg] the daemon ended before it served; its reason is above or in \(log)\n")
+            Processes.exit(1)
         }
     }
 }

@@ -34,6 +34,8 @@ struct Master: ~Copyable {
     let childUser: UserIdentity?
     /// True when diagnostics have a terminal to go to.
     let isForeground: Bool
+    /// The process that waits for the daemon to serve; nil in the foreground and from the first worker that serves on.
+    private var starter: Daemon.Starter?
 
     var supervision: Supervision
     var listeners: ListenerTable
@@ -50,7 +52,7 @@ struct Master: ~Copyable {
 
     init(
         places: Places, globalDirectives: String, programs: ChildPrograms, region: SharedRegion,
-        signals: consuming SignalQueue, isForeground: Bool, listeners: ListenerTable, pidFile: PIDFile,
+        signals: consuming SignalQueue, starter: Daemon.Starter?, listeners: ListenerTable, pidFile: PIDFile,
         log: ErrorLogWriter, generation: LoadedGeneration
     ) {
         self.places = places
@@ -60,7 +62,8 @@ struct Master: ~Copyable {
         self.signals = signals
         masterID = Processes.currentID
         childUser = generation.configuration.childUser
-        self.isForeground = isForeground
+        isForeground = starter == nil
+        self.starter = starter
         supervision = Supervision(slotCount: SharedRegion.workersMax)
         self.listeners = listeners
         self.pidFile = pidFile
@@ -120,7 +123,10 @@ struct Master: ~Copyable {
             case .ready: perform(supervision.ready(child, now: now))
             case .refused: perform(supervision.refused(child, message.text, now: now))
             case .committed:
-                if case .worker(let slot) = child { setState(.running, slot) }
+                if case .worker(let slot) = child {
+                    setState(.running, slot)
+                    starter.take()?.succeeded()
+                }
                 perform(supervision.committed(child, now: now))
             case .listenersClosed: perform(supervision.listenersClosed(child, now: now))
             case .prepare, .log, .listener, .build, .commit, .abort, .reopen, .quit, .stop: break

@@ -58,17 +58,14 @@ struct Startup {
         }
         // Blocked before the daemon forks, so that a signal right after the pid file appears is not lost.
         let signals = try makeSignalQueue()
-        let starter = configuration.main.isDaemon ? try Daemon.detach() : nil
+        let starter = configuration.main.isDaemon ? try Daemon.detach(log: configuration.errorLogName) : nil
         region.setMasterPID(Processes.currentID)
         let pidFile = try PIDFile(configuration.main.pidFile)
         Processes.setTitle("weir: master process \(CommandLine.arguments.joined(separator: " "))", shortName: "weir")
         var master = Master(
             places: places, globalDirectives: globalDirectives, programs: programs, region: region, signals: signals,
-            isForeground: starter == nil, listeners: listeners, pidFile: pidFile, log: log, generation: generation)
-        if let starter {
-            master.redirectStandardError()
-            starter.succeeded()
-        }
+            starter: starter, listeners: listeners, pidFile: pidFile, log: log, generation: generation)
+        if starter != nil { master.redirectStandardError() }
         return master.run()
     }
 
