@@ -66,10 +66,21 @@ package enum ListeningPorts {
     package static func contains(_ port: UInt16) -> Bool {
         let suffix = ":" + String(format: "%04X", Int(port))
         return ["/proc/net/tcp", "/proc/net/tcp6"].contains { table in
-            contents(of: table).split(separator: "\n").dropFirst().contains { line in
-                let fields = line.split(separator: " ")
-                return fields.count > 3 && fields[1].hasSuffix(suffix) && fields[3] == "0A"
-            }
+            listeners(in: table).contains { $0[1].hasSuffix(suffix) }
         }
+    }
+
+    /// The kernel gives a table out piece by piece, which Foundation takes for its end, and lists listeners first, before
+    /// what may be a hundred thousand connections.
+    private static func listeners(in table: String) -> [[Substring]] {
+        guard let file = FileHandle(forReadingAtPath: table) else { return [] }
+        defer { try? file.close() }
+        var text = ""
+        while let piece = try? file.read(upToCount: 4096), !piece.isEmpty {
+            text += String(decoding: piece, as: UTF8.self)
+            let lines = text.split(separator: "\n").dropFirst().map { $0.split(separator: " ") }.filter { $0.count > 3 }
+            if let other = lines.firstIndex(where: { $0[3] != "0A" }) { return Array(lines[..<other]) }
+        }
+        return text.split(separator: "\n").dropFirst().map { $0.split(separator: " ") }.filter { $0.count > 3 }
     }
 }
