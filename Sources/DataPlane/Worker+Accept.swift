@@ -153,9 +153,10 @@ extension Worker where K: ~Copyable {
         let now = kernel.nowMilliseconds
         guard !isStopping, capacityLogQuietUntil <= now else { return }
         capacityLogQuietUntil = now + Self.capacityLogPauseMilliseconds
+        let remedy = isBoundByDescriptors ? "worker_rlimit_nofile" : "worker_connections"
         logWorker(
             .alert,
-            "\(sessionsMax * 2) worker_connections are not enough; new connections are closed, raise worker_connections")
+            "\(sessionsMax * 2) worker_connections are not enough; new connections are closed, raise \(remedy)")
     }
 
     private mutating func logConnected(_ slot: Int) {

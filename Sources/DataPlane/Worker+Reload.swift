@@ -74,9 +74,11 @@ extension Worker where K: ~Copyable {
                 number: preparation.number, configuration: configuration, groups: groups, sinks: sinkOf,
                 settings: settings))
         current = generation
-        // The numbers of the shared table count both sides' connections, as nginx's do.
-        let connections = configuration.main.workerConnections ?? identity.descriptorLimit
-        sessionsMax = max(1, min(connections / 2, sessions.capacity))
+        let capacity = SessionCapacity(
+            descriptorLimit: identity.descriptorLimit, workerConnections: configuration.main.workerConnections,
+            listeners: configuration.listeners.count, logs: configuration.logDestinations.count)
+        sessionsMax = max(1, min(capacity.sessions, sessions.capacity))
+        isBoundByDescriptors = capacity.connections != configuration.main.workerConnections
         arrange(configuration.listeners, settings, generation, preparation.listenerDescriptors)
         if let old { letGoOfGeneration(old) }
         answer(.committed, generation: preparation.number)

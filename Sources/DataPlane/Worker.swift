@@ -78,8 +78,10 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
 
     var sessions: SessionTable
     var timers: TimerWheel
-    /// `worker_connections` of the present configuration, in sessions.
+    /// What the present configuration and the descriptor limit allow.
     var sessionsMax: Int
+    /// True when the descriptor limit allows less than `worker_connections`, or that is not set.
+    var isBoundByDescriptors = true
     var connectionNumber: UInt64 = 0
 
     var settingsTable = SettingsTable()
