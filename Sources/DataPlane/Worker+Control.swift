@@ -80,20 +80,17 @@ extension Worker where K: ~Copyable {
         case .log:
             guard let number else { return }
             guard isPreparing(message.generation) else { return Descriptors.close(number) }
-            preparing!.logDescriptors.updateValue(number, forKey: Int(message.index)).map(Descriptors.close)
+            preparing!.take(log: number, at: Int(message.index))
         case .listener:
             guard let number else { return }
             guard isPreparing(message.generation) else { return Descriptors.close(number) }
-            preparing!.listenerDescriptors.updateValue(number, forKey: Int(message.index)).map(Descriptors.close)
+            preparing!.take(listener: number, at: Int(message.index))
         case .build:
             guard isPreparing(message.generation) else { return }
-            guard let options = ConfigurationOptions(bundle: preparing!.bundle) else {
-                preparing!.abandon()
-                preparing = nil
-                return answer(.refused, generation: message.generation, text: "the bundle lacks facts")
-            }
-            preparing!.stage = .parsing(
-                ConfigurationBuilder(source: BundleSource(preparing!.bundle), options: options))
+            guard !preparing!.begin() else { return }
+            preparing!.abandon()
+            preparing = nil
+            answer(.refused, generation: message.generation, text: "the bundle lacks facts")
         case .commit:
             guard isPreparing(message.generation) else { return }
             if case .ready = preparing!.stage { commit() } else { preparing!.isCommitDue = true }

@@ -13,56 +13,28 @@ import Vocabulary
 extension Worker where K: ~Copyable {
     /// One slice of the preparation. Answers the master when it is done or refused.
     mutating func prepareSlice() {
-        if case .parsing = preparing?.stage { return parseSlice() }
-        if case .grouping(let configuration, let groups) = preparing?.stage { groupSlice(configuration, groups) }
-    }
-
-    /// The builder is taken out of the preparation while it works: a second reference to its arrays would make each
-    /// slice copy all that the slices before it have read.
-    private mutating func parseSlice() {
-        guard case .parsing(var builder) = preparing?.stage else { return }
-        preparing!.stage = .gathering
-        guard builder.step() == .done else {
-            preparing!.stage = .parsing(builder)
-            return
+        guard let preparation = preparing, preparation.isBuilding else { return }
+        switch preparation.step(region: region) {
+        case .more:
+            break
+        case .ready:
+            answer(.ready, generation: preparation.number)
+            if preparation.isCommitDue { commit() }
+        case .refused(let reason):
+            preparing = nil
+            preparation.abandon()
+            answer(.refused, generation: preparation.number, text: reason)
         }
-        let outcome = builder.finish()
-        if let configuration = outcome.configuration {
-            preparing!.stage = .grouping(configuration, groups: [])
-        } else {
-            let reason = outcome.diagnostics.first { $0.level == .emerg }?.headline
-            refuse(reason ?? "the configuration is not valid in this worker")
-        }
-    }
-
-    private mutating func groupSlice(_ configuration: Configuration, _ groups: [Group]) {
-        guard groups.count < configuration.upstreams.count else {
-            preparing!.stage = .ready(configuration, groups: groups)
-            answer(.ready, generation: preparing!.number)
-            if preparing!.isCommitDue { commit() }
-            return
-        }
-        let upstream = configuration.upstreams[groups.count]
-        guard let group = Group(upstream, region: region) else {
-            return refuse("upstream \"\(upstream.name)\" has no place in the shared region")
-        }
-        preparing!.stage = .grouping(configuration, groups: groups + [group])
-    }
-
-    private mutating func refuse(_ reason: String) {
-        guard let preparation = preparing else { return }
-        preparing = nil
-        preparation.abandon()
-        answer(.refused, generation: preparation.number, text: reason)
     }
 
     /// Swaps: sinks, settings, listeners. Nothing in here can fail.
     mutating func commit() {
-        guard let preparation = preparing, case .ready(let configuration, let groups) = preparation.stage else {
+        guard let preparation = preparing, preparation.stage == .ready else {
             logWorker(.alert, "the master committed a generation that this worker has not prepared")
             return
         }
         preparing = nil
+        let configuration = preparation.configuration
         let sinkOf = openSinks(configuration, preparation.logDescriptors)
         errorTargets = targets(configuration.main.errorLogs, sinkOf)
         let settings = configuration.servers.map { server in
@@ -71,7 +43,7 @@ extension Worker where K: ~Copyable {
         let old = current
         let generation = generations.add(
             Generation(
-                number: preparation.number, configuration: configuration, groups: groups, sinks: sinkOf,
+                number: preparation.number, configuration: configuration, groups: preparation.groups, sinks: sinkOf,
                 settings: settings))
         current = generation
         let capacity = SessionCapacity(
