@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Goal: whatever children do and whenever a person signals, the supervisor keeps its invariants and always comes to an
+// end. Method: a world of made-up processes that does what the supervisor says and answers, dies or keeps silent by
+// chance; one seed is one run.
+
+import ControlPlane
+import Testing
+import Vocabulary
+
+/// The other side of a supervisor.
+private struct World {
+    enum Said { case nothing, talk, ready, commit, quit, stop }
+
+    var supervision = Supervision(slotCount: 8)
+    var now = 0
+    var processes: [Child: Said] = [:]
+    /// Their death is heard of only after what was decided before is done.
+    var killed: Set<Child> = []
+    /// Sockets a listener has, and those that a pending reload has bound.
+    var positions: Int
+    var boundPositions = 0
+    var exitCode: Int32? = nil
+    var random: SeededRandom
+
+    init(seed: UInt64) {
+        random = SeededRandom(seed: seed)
+        positions = Int.random(in: 1...4, using: &random)
+        perform(supervision.start(workers: positions, now: 0))
+    }
+
+    mutating func perform(_ actions: [SupervisionAction]) {
+        var queue = actions[...]
+        while let action = queue.popFirst() {
+            #expect(exitCode == nil, "nothing follows the exit, but \(action) did")
+            switch action {
+            case .spawn(let child, let position, _):
+                #expect(processes[child] == nil, "\(child) runs already")
+                if child != .prober { #expect(position >= 0 && position < max(positions, boundPositions)) }
+                processes[child] = .talk
+            case .talk(let child, _):
+                #expect(processes[child] != nil)
+                processes[child] = .talk
+            case .commit(let child):
+                if processes[child] != nil { processes[child] = .commit }
+            case .abort(let child):
+                if processes[child] != nil { processes[child] = .nothing }
+            case .quit(let child): processes[child] = .quit
+            case .stop(let child): processes[child] = .stop
+            case .kill(let child):
+                #expect(processes[child] != nil)
+                killed.insert(child)
+            case .readConfiguration:
+                if Int.random(in: 0..<4, using: &random) == 0 {
+                    queue += supervision.configurationUnusable()
+                } else {
+                    let wanted = Int.random(in: 1...6, using: &random)
+                    boundPositions = max(positions, supervision.plannedWorkers(wanted))
+                    queue += supervision.configurationRead(workers: wanted, now: now)
+                }
+            case .enlist:
+                if Int.random(in: 0..<8, using: &random) == 0 {
+                    queue += supervision.enlistFailed("listen() failed", now: now)
+                } else {
+                    queue += supervision.enlisted(now: now)
+                }
+            case .adopt:
+                positions = max(positions, boundPositions)
+                boundPositions = 0
+            case .discard: boundPositions = 0
+            case .steer(let count): #expect(count > 0 && count < positions)
+            case .closePositions(let count):
+                #expect(count <= positions)
+                positions = count
+            case .closeRemovedListeners, .log: break
+            case .exit(let code):
+                #expect(processes.isEmpty)
+                exitCode = code
+            }
+        }
+    }
+
+    mutating func step() {
+        switch Int.random(in: 0..<20, using: &random) {
+        case 0: perform(supervision.hangup())
+        case 1: now += Int.random(in: 0...3_000, using: &random)
+        case 2: if Int.random(in: 0..<10, using: &random) == 0 { now += Supervision.talkMilliseconds }
+        case 3: if Int.random(in: 0..<20, using: &random) == 0 { perform(supervision.dismissWorkers(now: now)) }
+        case 4: if let child = anyone() { die(child, "exited on signal 11") }
+        default: if let child = anyone() { act(child) }
+        }
+        tick()
+    }
+
+    mutating func tick() {
+        for child in everyone where killed.remove(child) != nil { die(child, "exited on signal 9") }
+        if exitCode == nil { perform(supervision.tick(now)) }
+    }
+
+    /// In one order: a dictionary's would make a seed mean nothing.
+    var everyone: [Child] {
+        ((0..<8).map { Child.worker(slot: $0) } + [.prober]).filter { processes[$0] != nil }
+    }
+
+    mutating func anyone() -> Child? { everyone.randomElement(using: &random) }
+
+    mutating func act(_ child: Child) {
+        switch processes[child] {
+        case .talk:
+            if Int.random(in: 0..<12, using: &random) == 0, supervision.reload != .idle {
+                processes[child] = .nothing
+                perform(supervision.refused(child, "no", now: now))
+            } else {
+                processes[child] = .ready
+                perform(supervision.ready(child, now: now))
+            }
+        case .commit:
+            processes[child] = .nothing
+            perform(supervision.committed(child, now: now))
+        case .quit:
+            perform(supervision.listenersClosed(child, now: now))
+            if Bool.random(using: &random) { die(child, "exited with code 0") }
+        case .stop: die(child, "exited with code 0")
+        case .nothing, .ready, nil: break
+        }
+    }
+
+    mutating func die(_ child: Child, _ how: String) {
+        processes[child] = nil
+        killed.remove(child)
+        if exitCode == nil { perform(supervision.died(child, how, now: now)) }
+    }
+
+    func check() {
+        #expect(Set(supervision.members).count == supervision.members.count)
+        for slot in supervision.members {
+            switch supervision.stages[.worker(slot: slot)] {
+            case .starting, .running, .waiting: break
+            case .joining, .leaving, .discarded, nil:
+                if supervision.phase == .running {
+                    Issue.record("member \(slot) is \(String(describing: supervision.stages[.worker(slot: slot)]))")
+                }
+            }
+        }
+        for (child, stage) in supervision.stages {
+            if case .waiting = stage {
+                #expect(processes[child] == nil)
+            } else {
+                #expect(processes[child] != nil, "\(child) is \(stage) without a process")
+            }
+        }
+        #expect(processes.keys.allSatisfy { supervision.stages[$0] != nil })
+    }
+}
+
+@Suite("supervision under chance")
+struct SupervisionSimulationTests {
+    @Test("invariants hold in every run, and every run ends", arguments: UInt64(1)...60)
+    func run(seed: UInt64) {
+        var world = World(seed: seed)
+        for _ in 0..<400 where world.exitCode == nil {
+            world.step()
+            world.check()
+        }
+        guard world.exitCode == nil else { return }
+        world.perform(seed.isMultiple(of: 2) ? world.supervision.quit(now: world.now) : [])
+        world.perform(world.exitCode == nil ? world.supervision.terminate(now: world.now) : [])
+        for _ in 0..<10 where world.exitCode == nil {
+            world.now += Supervision.stopMilliseconds
+            world.tick()
+        }
+        #expect(world.exitCode != nil, "seed \(seed) does not end")
+    }
+
+    @Test(
+        "without disturbance a reload comes to its end, from wherever chance has left things", arguments: UInt64(1)...60
+    )
+    func settles(seed: UInt64) {
+        var world = World(seed: seed)
+        for _ in 0..<200 where world.exitCode == nil { world.step() }
+        guard world.exitCode == nil else { return }
+        for _ in 0..<2_000 {
+            world.now += 50
+            for child in world.everyone where world.exitCode == nil { world.act(child) }
+            if world.exitCode != nil { return }
+            world.tick()
+        }
+        world.check()
+        #expect(world.supervision.reload == .idle, "seed \(seed) is still in \(world.supervision.reload)")
+        #expect(world.supervision.areWorkersWanted == !world.supervision.members.isEmpty)
+        #expect(world.supervision.members.allSatisfy { world.supervision.stages[.worker(slot: $0)] == .running })
+    }
+}
