@@ -92,6 +92,7 @@ struct WeirPerf: ParsableCommand {
             isClean = isClean && samples.allSatisfy { $0.faults.isEmpty }
         }
         if let write {
+            if !Files.isDirectory("Perf/Baselines") { try Files.makeDirectory("Perf/Baselines") }
             let text = "# \(write)\n\n" + header.map { "- \($0)" }.joined(separator: "\n") + "\n\n"
             try Files.write("Perf/Baselines/\(write).md", Array((text + texts.joined(separator: "\n")).utf8))
             try Files.write("Perf/Baselines/\(write).tsv", Array((lines.joined(separator: "\n") + "\n").utf8))
