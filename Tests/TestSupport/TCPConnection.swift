@@ -154,10 +154,13 @@ package final class TCPConnection: Sendable {
         }
     }
 
-    /// RST instead of FIN.
+    /// RST instead of FIN, at once: while another thread waits in a call, close(2) would end nothing before that returns,
+    /// and leave that thread with a number that is somebody else's. So the socket is disconnected, and closed by its owner.
     package func reset() {
-        var linger = linger(l_onoff: 1, l_linger: 0)
-        unsafe setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout.size(ofValue: linger)))
+        var unspecified = sockaddr()
+        unspecified.sa_family = sa_family_t(AF_UNSPEC)
+        if unsafe connect(descriptor, &unspecified, socklen_t(MemoryLayout<sockaddr>.size)) == 0 { return }
+        // Not TCP.
         close()
     }
 
