@@ -126,7 +126,7 @@ let package = Package(
         tests("ProxyConfigTests", ["ProxyConfig", "Patterns", "Vocabulary"]),
         tests("PerfTests", ["Fleet", "Vocabulary", .product(name: "Histogram", package: "hdrhistogram-swift")]),
         .testTarget(
-            name: "EndToEndTests", dependencies: ["TestSupport", "weir"], path: "Tests/EndToEnd",
+            name: "EndToEndTests", dependencies: ["TestSupport", "MQTTWire", "weir"], path: "Tests/EndToEnd",
             swiftSettings: swift),
     ]
 )
