@@ -60,7 +60,7 @@ package final class NullBroker: Sendable {
 
     deinit {
         stop()
-        for session in sessions { session.connection.close() }
+        for session in sessions where !session.isOver { session.connection.interrupt() }
     }
 
     package var sessions: [Session] { all.withLock { $0 } }

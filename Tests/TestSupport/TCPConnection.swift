@@ -164,6 +164,9 @@ package final class TCPConnection: Sendable {
         close()
     }
 
+    /// Ends both directions, and what another thread waits for with them.
+    package func interrupt() { shutdown(descriptor, Int32(SHUT_RDWR)) }
+
     // MARK: Names
 
     /// Our own address, e.g. 127.0.0.2:40000.
