@@ -147,4 +147,26 @@ struct ChoiceTests {
         }
         full.close()
     }
+
+    @Test("proxy_next_upstream_timeout ends the search, whatever number of tries is left")
+    func nextUpstreamTimeout() async throws {
+        let ports = try PortRegistry.take(count: 4)
+        let full = try ports.dropFirst().map { try FullListener(port: $0) }
+        let stream = """
+            upstream brokers { \(ports.dropFirst().map { "server 127.0.0.1:\($0) max_fails=0;" }.joined(separator: " ")) }
+            server {
+                listen 127.0.0.1:\(ports[0]);
+                mqtt_preread on;
+                proxy_pass brokers;
+                proxy_connect_timeout 300ms;
+                proxy_next_upstream_timeout 400ms;
+            }
+            """
+        try await withWeir(stream: stream) { weir in
+            _ = try MQTTTestClient(to: .ipv4(ports[0]), id: "hopeful").connection.waitForEnd()
+            let line = try await weir.accessLines(atLeast: 1)[0]
+            #expect(line.hasPrefix("hopeful 502 connect_timeout 127.0.0.1:\(ports[1]), 127.0.0.1:\(ports[2]) "))
+        }
+        for listener in full { listener.close() }
+    }
 }

@@ -54,7 +54,7 @@ package final class WeirInstance: Sendable {
         main: String = "", stream: String, workers: Int = 1, level: String = "info"
     ) -> String {
         """
-        \(user)daemon off;
+        \(main.contains("user ") ? "" : user)daemon off;
         worker_processes \(workers);
         error_log logs/error.log \(level);
         pid logs/weir.pid;
