@@ -87,11 +87,20 @@ package enum Sockets {
 
     // MARK: Addresses
 
-    /// Nil for a unix socket and when the peer has gone.
+    /// Nil for a unix socket. A peer that has reset the connection before it was accepted still has its address, and
+    /// may have left bytes to be read; getpeername(2) does not tell it any more, SO_PEERNAME does.
     package static func peerAddress(of number: Int32) -> IPEndpoint? {
         var address = SocketAddress()
-        guard unsafe address.withRoom({ unsafe getpeername(number, $0, $1) }) == 0 else { return nil }
-        return address.endpoint
+        if unsafe address.withRoom({ unsafe getpeername(number, $0, $1) }) == 0 { return address.endpoint }
+        // The room must not be larger than the address.
+        for size in [MemoryLayout<sockaddr_in6>.size, MemoryLayout<sockaddr_in>.size] {
+            let isKnown = unsafe address.withRoom { name, length in
+                unsafe length.pointee = socklen_t(size)
+                return unsafe getsockopt(number, SOL_SOCKET, SO_PEERNAME, name, length) == 0
+            }
+            if isKnown { return address.endpoint }
+        }
+        return nil
     }
 
     /// Nil for a unix socket.
