@@ -157,11 +157,14 @@ package final class TCPConnection: Sendable {
     /// RST instead of FIN, at once: while another thread waits in a call, close(2) would end nothing before that returns,
     /// and leave that thread with a number that is somebody else's. So the socket is disconnected, and closed by its owner.
     package func reset() {
-        var unspecified = sockaddr()
-        unspecified.sa_family = sa_family_t(AF_UNSPEC)
-        if unsafe connect(descriptor, &unspecified, socklen_t(MemoryLayout<sockaddr>.size)) == 0 { return }
+        let isDone = isOpen.withLock { isOpen in
+            guard isOpen else { return true }
+            var unspecified = sockaddr()
+            unspecified.sa_family = sa_family_t(AF_UNSPEC)
+            return unsafe connect(descriptor, &unspecified, socklen_t(MemoryLayout<sockaddr>.size)) == 0
+        }
         // Not TCP.
-        close()
+        if !isDone { close() }
     }
 
     /// Ends both directions, and what another thread waits for with them.
