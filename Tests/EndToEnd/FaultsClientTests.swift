@@ -234,6 +234,30 @@ extension Faults {
             }
         }
 
+        @Test("a client that resets before it is accepted is known by its address, and rules hold for what it has sent")
+        func resetBeforeAccept() async throws {
+            let broker = try NullBroker(NullBroker.silent)
+            let port = try PortRegistry.take()
+            let stream = """
+                mqtt_preread on;
+                server { listen 127.0.0.1:\(port); deny 127.0.0.9; proxy_pass \(broker.endpoint.text); }
+                """
+            try await withHurtWeir(stream: stream) { weir in
+                // While the worker stands still, nothing is accepted.
+                let worker = try #require(weir.workers.first)
+                kill(worker, SIGSTOP)
+                defer { kill(worker, SIGCONT) }
+                for source in ["127.0.0.8", "127.0.0.9"] {
+                    for _ in 0..<10 { try TCPConnection(to: .ipv4(port), from: source).sent(connect("gone")).reset() }
+                }
+                kill(worker, SIGCONT)
+                let lines = try await weir.accessLines(atLeast: 20)
+                #expect(lines.count { $0.hasSuffix(" 127.0.0.8") } == 10)
+                #expect(lines.count { $0.hasSuffix(" 127.0.0.9") && $0.contains(" 403 access_denied ") } == 10)
+                #expect(broker.connectionCount <= 10)
+            }
+        }
+
         @Test("a reset from either side in the middle of bulk ends the session and gives its pipe back")
         func resetsInBulk() async throws {
             let block = pattern(256 * 1024, seed: 11)
@@ -259,6 +283,10 @@ extension Faults {
 
                     let up = try (0..<2).map { _ in try TCPConnection(to: .ipv4(ports[1])) }
                     for client in up { for _ in 0..<8 { try client.send(block) } }
+                    try await eventually("both uploads arrive") {
+                        let arrived = sink.sessions.suffix(2).map(\.received.count)
+                        return sink.connectionCount == round * 2 + 2 && arrived == [8 * block.count, 8 * block.count]
+                    }
                     up[0].reset()
                     try await weir.ended("client_reset", round * 2 + 2)
                     for session in sink.sessions where !session.isOver { session.connection.reset() }
