@@ -19,7 +19,7 @@ func withHurtWeir(
     _ body: (WeirInstance) async throws -> Void
 ) async throws {
     try await withWeir(main: main, stream: stream, workers: workers, expecting: expecting) { weir in
-        let before = try #require(weir.workers.map(Descriptors.init).max { $0.others < $1.others })
+        let before = try await weir.settledDescriptors()
         try await body(weir)
         try await weir.isWhole(workers: workers)
         try await eventually(
@@ -60,6 +60,24 @@ extension WeirInstance {
             guard process.isRunning else { throw TestFault("the master ended\n\(report)") }
             return children.count == count + 1 && workers.count == count && prober != nil
         }
+    }
+
+    /// What a worker holds when it has built its first generation: its ring, its link, a listener, its logs, and nothing
+    /// comes or goes any more. The largest, where workers differ.
+    func settledDescriptors() async throws -> Descriptors {
+        var former: [[String]] = []
+        var calm = 0
+        try await eventually("workers have begun: \(former)") {
+            let now = workers.map { Descriptors($0).links.sorted() }
+            let areComplete = now.allSatisfy { links in
+                links.contains("anon_inode:[io_uring]") && links.count { $0.hasPrefix("socket:") } >= 2
+                    && links.contains { $0.hasSuffix("/logs/error.log") }
+            }
+            calm = areComplete && now == former ? calm + 1 : 0
+            former = now
+            return calm == 3
+        }
+        return try #require(workers.map(Descriptors.init).max { $0.others < $1.others })
     }
 
     /// The worker that has a client's connection; its log line at level info says so.
