@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Deadlines of many sessions, one each: arming, disarming and expiry cost the same however many there are. Six levels
+// Deadlines of many sessions, one each: arming, disarming and expiry cost the same however many there are. Seven levels
 // of 64 slots, a millisecond at the bottom; a timer stands on the level of the highest six bits in which its deadline
 // differs from the wheel's time, and sinks as the time comes near. Knows nothing of clocks: time is an argument.
 //
@@ -18,7 +18,9 @@
     }
 
     private static let none = UInt32.max
-    private static let levels = 6
+    /// The top one reaches 139 years, farther than a machine's uptime: with six, the last timers before day 795 had no
+    /// slot ahead of the time's own.
+    private static let levels = 7
     private static let dueBucket = UInt16(levels * 64)
     private static let unarmed = UInt16.max
     /// Farther deadlines are cut to this: two years, longer than any session.
@@ -120,9 +122,9 @@
         var bucket = Int(TimerWheel.dueBucket)
         if deadline > time {
             let level = (63 - (deadline ^ time).leadingZeroBitCount) / 6
-            // Beyond the top level: its last slot, from which the timer is sorted again.
-            let slot = level < TimerWheel.levels ? Int(deadline >> UInt64(level * 6) & 63) : 63
-            bucket = min(level, TimerWheel.levels - 1) * 64 + slot
+            precondition(level < TimerWheel.levels, "the clock is beyond the wheel")
+            let slot = Int(deadline >> UInt64(level * 6) & 63)
+            bucket = level * 64 + slot
             occupied[bucket / 64] |= 1 << UInt64(slot)
         }
         let head = heads[bucket]
