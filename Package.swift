@@ -128,5 +128,12 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests", dependencies: ["TestSupport", "MQTTWire", "weir"], path: "Tests/EndToEnd",
             swiftSettings: swift),
+            name: "SimulationTests",
+            dependencies: [
+                "DataPlane", "ControlLink", "EventLoop", "LinuxIO", "MQTTWire", "ProxyConfig", "SessionCore",
+                "SharedState", "Vocabulary",
+            ], path: "Tests/Simulation", swiftSettings: swift),
+        tests("SessionCoreTests", ["SessionCore", "Vocabulary"]),
+        tests("DataPlaneTests", ["DataPlane", "LinuxIO", "ProxyConfig"]),
     ]
 )

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One direction's table: each event in each state, with what is pending afterwards, and the change between copying and
+// splicing in both directions.
+
+import SessionCore
+import Testing
+
+@Suite("the direction machine")
+struct DirectionMachineTests {
+    private func receiving() -> DirectionMachine {
+        var machine = DirectionMachine()
+        _ = machine.start(pending: 0)
+        return machine
+    }
+
+    /// A machine that has just moved a burst.
+    private func bursting() -> (machine: DirectionMachine, action: DirectionAction) {
+        var machine = receiving()
+        var action = DirectionAction.receive(expectsData: false)
+        for _ in 0..<(DirectionMachine.burstBytesMin / 16_384) {
+            _ = machine.received(16_384, hasMoreData: true)
+            action = machine.sent(16_384)
+        }
+        return (machine, action)
+    }
+
+    @Test("starts by receiving, or by sending what was read before")
+    func start() {
+        var plain = DirectionMachine()
+        #expect(plain.start(pending: 0) == .receive(expectsData: false))
+        #expect(plain.state == .receiving)
+        var loaded = DirectionMachine()
+        #expect(loaded.start(pending: 30) == .drainRest)
+        #expect(loaded.state == .draining)
+        #expect(loaded.sent(10) == .drainRest)
+        #expect(loaded.pendingBytes == 20)
+        #expect(loaded.pendingOffset == 10)
+        #expect(loaded.sent(20) == .receive(expectsData: false))
+    }
+
+    @Test("gives a message on and receives again")
+    func message() {
+        var machine = receiving()
+        #expect(machine.received(100, hasMoreData: false) == .send)
+        #expect(machine.sent(100) == .receive(expectsData: false))
+        #expect(machine.received(100, hasMoreData: true) == .send)
+        #expect(machine.sent(100) == .receive(expectsData: true))
+        #expect(machine.pendingBytes == 0 && machine.pendingOffset == 0)
+    }
+
+    @Test("leaves the pool when the target has no room, at once or halfway", arguments: [0, 1, 99])
+    func slowTarget(sent: Int) {
+        var machine = receiving()
+        _ = machine.received(100, hasMoreData: false)
+        #expect(machine.sent(sent) == .drain)
+        #expect(machine.pendingOffset == UInt32(sent))
+        machine.movedToOwnMemory()
+        #expect(machine.pendingOffset == 0)
+        #expect(machine.pendingBytes == UInt32(100 - sent))
+        #expect(machine.sent(0) == .drainRest)
+        #expect(machine.sent(100 - sent) == .receive(expectsData: false))
+    }
+
+    @Test("waits when it is held and goes on when it is resumed")
+    func held() {
+        var machine = receiving()
+        machine.held()
+        #expect(machine.state == .held)
+        #expect(machine.resumed() == .receive(expectsData: true))
+        #expect(machine.state == .receiving)
+    }
+
+    @Test("ends with its source")
+    func end() {
+        var machine = receiving()
+        #expect(machine.sourceEnded() == .finish)
+        #expect(machine.isSourceEnded)
+        #expect(machine.state == .ended)
+    }
+
+    @Test("splices after a burst, where that is allowed")
+    func burst() {
+        #expect(bursting().action == .beginSplice)
+        var refused = receiving()
+        refused.isSpliceAllowed = false
+        for _ in 0..<100 {
+            _ = refused.received(16_384, hasMoreData: true)
+            #expect(refused.sent(16_384) == .receive(expectsData: true))
+        }
+    }
+
+    @Test("does not splice messages, however many there are")
+    func messagesOnly() {
+        var machine = receiving()
+        for _ in 0..<10_000 {
+            _ = machine.received(1000, hasMoreData: false)
+            #expect(machine.sent(1000) == .receive(expectsData: false))
+        }
+    }
+
+    @Test("copies on when no pipe is to be had")
+    func noPipe() {
+        var machine = bursting().machine
+        #expect(machine.spliceRefused() == .receive(expectsData: true))
+        _ = machine.received(16_384, hasMoreData: true)
+        #expect(machine.sent(16_384) == .receive(expectsData: true))
+    }
+
+    @Test("waits for the side that has nothing or no room")
+    func pumping() {
+        var machine = bursting().machine
+        #expect(machine.spliceBegan() == .awaitSource)
+        #expect(machine.pumped(received: 50_000, sent: 20_000, isEnd: false) == .awaitTarget)
+        #expect(machine.pendingBytes == 30_000)
+        #expect(machine.pumped(received: 0, sent: 30_000, isEnd: false) == .awaitSource)
+        #expect(machine.isSplicing)
+    }
+
+    @Test("empties the pipe before it passes the end on")
+    func endOfSplice() {
+        var machine = bursting().machine
+        _ = machine.spliceBegan()
+        #expect(machine.pumped(received: 50_000, sent: 20_000, isEnd: true) == .awaitTarget)
+        #expect(machine.pumped(received: 0, sent: 29_999, isEnd: false) == .awaitTarget)
+        #expect(machine.pumped(received: 0, sent: 1, isEnd: false) == .finish)
+        #expect(machine.state == .ended)
+    }
+
+    @Test("copies again after enough calm wakes in a row")
+    func calm() {
+        var machine = bursting().machine
+        _ = machine.spliceBegan()
+        for _ in 1..<DirectionMachine.calmWakesMax {
+            #expect(machine.pumped(received: 100, sent: 100, isEnd: false) == .awaitSource)
+        }
+        #expect(machine.pumped(received: 100_000, sent: 100_000, isEnd: false) == .awaitSource)
+        for _ in 1..<DirectionMachine.calmWakesMax {
+            #expect(machine.pumped(received: 100, sent: 100, isEnd: false) == .awaitSource)
+        }
+        #expect(machine.pumped(received: 100, sent: 100, isEnd: false) == .endSplice)
+        #expect(machine.spliceEnded() == .receive(expectsData: false))
+        #expect(machine.state == .receiving)
+    }
+}

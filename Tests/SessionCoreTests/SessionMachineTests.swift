@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The session machine's table: where each event leads, the first close reason stands, and a slot is free only when the
+// kernel has let go.
+
+import SessionCore
+import Testing
+import Vocabulary
+
+@Suite("the session machine")
+struct SessionMachineTests {
+    @Test("walks its whole way, and back for another server")
+    func way() {
+        var machine = SessionMachine()
+        #expect(machine.state == .free)
+        machine.begin(prereads: true)
+        #expect(machine.state == .prereading)
+        machine.route()
+        #expect(machine.state == .routing)
+        machine.connect()
+        #expect(machine.state == .connecting)
+        machine.retry()
+        #expect(machine.state == .routing)
+        machine.connect()
+        machine.forward()
+        #expect(machine.state == .forwarding)
+    }
+
+    @Test("begins with routing where nothing is read before")
+    func withoutPreread() {
+        var machine = SessionMachine()
+        machine.begin(prereads: false)
+        #expect(machine.state == .routing)
+        machine.respond()
+        #expect(machine.state == .responding)
+    }
+
+    @Test("keeps the first reason of two closes")
+    func firstReason() {
+        var machine = SessionMachine()
+        machine.begin(prereads: true)
+        let isFirst = machine.close(.clientClosed)
+        let isSecond = machine.close(.shutdown)
+        #expect(isFirst && !isSecond)
+        #expect(machine.closeReason == .clientClosed)
+    }
+
+    @Test("is released only after every operation has come back")
+    func release() {
+        var machine = SessionMachine()
+        machine.begin(prereads: false)
+        machine.connect()
+        machine.started(.connect)
+        machine.started(.sendBroker)
+        _ = machine.close(.shutdown)
+        #expect(!machine.isReleasable)
+        machine.finished(.sendBroker)
+        #expect(!machine.isReleasable)
+        machine.finished(.connect)
+        #expect(machine.isReleasable)
+        machine.release()
+        #expect(machine.state == .free)
+        #expect(machine.inFlight.isEmpty)
+    }
+}
