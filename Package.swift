@@ -128,6 +128,7 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests", dependencies: ["TestSupport", "MQTTWire", "weir"], path: "Tests/EndToEnd",
             swiftSettings: swift),
+        .testTarget(
             name: "SimulationTests",
             dependencies: [
                 "DataPlane", "ControlLink", "EventLoop", "LinuxIO", "MQTTWire", "ProxyConfig", "SessionCore",
