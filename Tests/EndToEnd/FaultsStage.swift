@@ -62,7 +62,7 @@ extension WeirInstance {
         }
     }
 
-    /// What a worker holds when it has built its first generation (its ring, its link, a listener, its logs) and nothing
+    /// What a worker holds when it has built its first generation (its ring, link, listener and logs) and nothing
     /// comes or goes any more. The largest, where workers differ.
     func settledDescriptors() async throws -> Descriptors {
         var former: [[String]] = []
