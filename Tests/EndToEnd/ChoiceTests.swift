@@ -123,7 +123,8 @@ struct ChoiceTests {
         #expect(whole[4].hasPrefix("0, 0, "))
         #expect(try fields("two")[1...2] == ["502", "\(first), \(second)"])
         #expect(try fields("one")[1...2] == ["502", first])
-        try await weir.errorLine(with: "connect() failed (111: Connection refused) while connecting to upstream", "client: ")
+        try await weir.errorLine(
+            with: "connect() failed (111: Connection refused) while connecting to upstream", "client: ")
         try await weir.stop()
     }
 
@@ -143,7 +144,8 @@ struct ChoiceTests {
             client.disconnect()
             let line = try await weir.accessLines(atLeast: 1)[0]
             #expect(line.contains("127.0.0.1:\(port), \(group.brokers[0].endpoint.text)"))
-            try await weir.errorLine(with: "upstream timed out (110: Connection timed out) while connecting to upstream")
+            try await weir.errorLine(
+                with: "upstream timed out (110: Connection timed out) while connecting to upstream")
         }
         full.close()
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The binary from a shell: flags and exit codes, what -t says about a wrong configuration, signals through the pid file,
-// and the ways to run: in the background, without a master, twice.
+// The binary from a shell: flags and exit codes, what -t says about a wrong configuration, signals through the pid
+// file, and the ways to run: in the background, without a master, twice.
 
 import Foundation
 import Glibc
@@ -63,7 +63,10 @@ struct CommandLineTests {
         #expect(text.contains("    lissten 127.0.0.1:1;"))
         #expect(text.contains("^"))
         #expect(text.contains("configuration file \(directory.path)/weir.conf test failed"))
-        #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path).sorted() == ["servers.conf", "weir.conf"])
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: directory.path).sorted() == [
+                "servers.conf", "weir.conf",
+            ])
     }
 
     @Test("-t and -T of a good configuration, while the same one runs; -q says nothing")
@@ -132,7 +135,9 @@ struct CommandLineTests {
         // It is nobody's child here, so nothing else ends it when this test fails.
         defer { if ProcessTable.isAlive(id) { kill(id, SIGKILL) } }
         #expect(try await run("-p", directory.path, "-c", "weir.conf", "-s", "stop").ending == .exited(0))
-        try await eventually("it is gone") { !ProcessTable.isAlive(id) && !FileManager.default.fileExists(atPath: file) }
+        try await eventually("it is gone") {
+            !ProcessTable.isAlive(id) && !FileManager.default.fileExists(atPath: file)
+        }
         #expect(!ListeningPorts.contains(port))
     }
 

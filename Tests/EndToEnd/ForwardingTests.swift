@@ -57,7 +57,9 @@ struct ForwardingTests {
             let sleepers = try (0..<20).map { _ in try TCPConnection(to: .ipv4(ports[0]), receiveBuffer: 4096) }
             try await eventually("all are connected") { bulk.connectionCount == 20 }
             let worker = weir.workers[0]
-            for number in 0..<50 { try MQTTTestClient.connected(to: .ipv4(ports[1]), id: "brisk-\(number)").disconnect() }
+            for number in 0..<50 {
+                try MQTTTestClient.connected(to: .ipv4(ports[1]), id: "brisk-\(number)").disconnect()
+            }
             // Waiting costs no processor time: nothing spins at a full socket.
             let before = ProcessTable.processorTicks(of: worker)
             try await Task.sleep(for: .milliseconds(500))
@@ -136,7 +138,7 @@ struct ForwardingTests {
             let count = pings.load(ordering: .relaxed)
             try await eventually("the busy one goes on") { pings.load(ordering: .relaxed) > count + 15 }
             isOver.store(true, ordering: .relaxed)
-            #expect(try await weir.accessLines(atLeast: 1) .contains { $0.hasPrefix("idle 200 idle_timeout ") })
+            #expect(try await weir.accessLines(atLeast: 1).contains { $0.hasPrefix("idle 200 idle_timeout ") })
         }
     }
 
@@ -198,7 +200,8 @@ struct ForwardingTests {
         #expect(local.connectionCount == 1)
         let log = try await weir.accessLines(atLeast: 5)
         #expect(log.contains { $0.hasPrefix("six 200 ") && $0.contains(six.endpoint.text) && $0.hasSuffix(" ::1") })
-        #expect(log.contains { $0.hasPrefix("local 200 ") && $0.contains(local.endpoint.text) && $0.hasSuffix(" unix:") })
+        #expect(
+            log.contains { $0.hasPrefix("local 200 ") && $0.contains(local.endpoint.text) && $0.hasSuffix(" unix:") })
         try await weir.stop()
         #expect(!FileManager.default.fileExists(atPath: path))
     }

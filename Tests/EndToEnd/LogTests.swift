@@ -11,7 +11,9 @@ import Testing
 @Suite("logs")
 struct LogTests {
     /// A configuration without the access log that the harness adds.
-    private func start(_ stream: String, main: String = "", workers: Int = 1, level: String = "info") async throws -> WeirInstance {
+    private func start(_ stream: String, main: String = "", workers: Int = 1, level: String = "info") async throws
+        -> WeirInstance
+    {
         let text = WeirInstance.configuration(main: main, stream: stream, workers: workers, level: level)
             .replacingOccurrences(of: "access_log logs/access.log end;", with: "")
         return try await WeirInstance.start(in: TemporaryDirectory(), configuration: text)
@@ -34,7 +36,8 @@ struct LogTests {
                 access_log logs/json.log json if=$loud;
                 access_log logs/raw.log raw;
             }
-            """#.replacingOccurrences(of: "PORT", with: "\(port)").replacingOccurrences(of: "BROKER", with: broker.endpoint.text)
+            """#.replacingOccurrences(of: "PORT", with: "\(port)").replacingOccurrences(
+                of: "BROKER", with: broker.endpoint.text)
         let weir = try await start(stream)
         let odd = "a\"b\\c\u{7}d\n"
         for id in [odd, "quiet-1", "loud-1"] {
@@ -42,13 +45,15 @@ struct LogTests {
             let count = id == odd ? 1 : id == "quiet-1" ? 2 : 3
             try await eventually("a line") { lines(of: weir.directory.path("logs/plain.log")).count == count }
         }
-        #expect(lines(of: weir.directory.path("logs/plain.log")) == [
-            #"a\x22b\x5Cc\x07d\x0A|-|200|TCP|PORT"#.replacingOccurrences(of: "PORT", with: "\(port)"),
-            "quiet-1|-|200|TCP|\(port)", "loud-1|-|200|TCP|\(port)",
-        ])
-        #expect(lines(of: weir.directory.path("logs/json.log")) == [
-            #"{"id":"a\"b\\c\u0007d\n","user":"","status":200}"#, #"{"id":"loud-1","user":"","status":200}"#,
-        ])
+        #expect(
+            lines(of: weir.directory.path("logs/plain.log")) == [
+                #"a\x22b\x5Cc\x07d\x0A|-|200|TCP|PORT"#.replacingOccurrences(of: "PORT", with: "\(port)"),
+                "quiet-1|-|200|TCP|\(port)", "loud-1|-|200|TCP|\(port)",
+            ])
+        #expect(
+            lines(of: weir.directory.path("logs/json.log")) == [
+                #"{"id":"a\"b\\c\u0007d\n","user":"","status":200}"#, #"{"id":"loud-1","user":"","status":200}"#,
+            ])
         #expect(contents(of: weir.directory.path("logs/raw.log")) == odd + "\nquiet-1\nloud-1\n")
         try await weir.stop()
     }
@@ -99,7 +104,9 @@ struct LogTests {
         try MQTTTestClient.connected(to: .ipv4(port), id: "lamp").disconnect()
         try await eventually("lines over UDP: \(udp.received)") {
             udp.received.contains { $0.hasPrefix("<157>") && $0.hasSuffix(" devices: session of lamp") }
-                && udp.received.contains { $0.hasPrefix("<190>") && $0.contains(" faults: ") && $0.contains("client 127.0.0.1") }
+                && udp.received.contains {
+                    $0.hasPrefix("<190>") && $0.contains(" faults: ") && $0.contains("client 127.0.0.1")
+                }
         }
         try await eventually("a line at the unix socket: \(local.received)") {
             local.received.contains { $0.hasPrefix("<190>") && $0.hasSuffix(" weir: session of lamp") }
@@ -119,7 +126,8 @@ struct LogTests {
         try await eventually("a line") { !lines(of: weir.directory.path("logs/own.log")).isEmpty }
         let own = lines(of: weir.directory.path("logs/own.log"))
         #expect(own.count == 1)
-        let shape = #/\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[error\] \d+#\d+: \*\d+ connect\(\) failed \(111: Connection refused\) while connecting to upstream, client: 127\.0\.0\.1, server: 127\.0\.0\.1:\d+, upstream: "127\.0\.0\.1:\d+", bytes from/to client:\d+/\d+, bytes from/to upstream:0/0/#
+        let shape =
+            #/\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[error\] \d+#\d+: \*\d+ connect\(\) failed \(111: Connection refused\) while connecting to upstream, client: 127\.0\.0\.1, server: 127\.0\.0\.1:\d+, upstream: "127\.0\.0\.1:\d+", bytes from/to client:\d+/\d+, bytes from/to upstream:0/0/#
         #expect(own[0].wholeMatch(of: shape) != nil, "\(own[0])")
         try await weir.stop()
         #expect(!weir.errorLines.contains { $0.contains("[info]") || $0.contains("[notice]") })

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is read before a broker is chosen: CONNECT of all versions, in any pieces, with real clients; and what is refused.
+// What is read before a broker is chosen: CONNECT of all versions, in any pieces, with real clients; and what is
+// refused.
 
 import TestSupport
 import Testing
 
 @Suite("preread")
 struct PrereadTests {
-    @Test("CONNECT of MQTT 3.1, 3.1.1 and 5 in single bytes is understood, and the broker gets every byte once",
+    @Test(
+        "CONNECT of MQTT 3.1, 3.1.1 and 5 in single bytes is understood, and the broker gets every byte once",
         arguments: [MQTTLevel.v31, .v311, .v5])
     func fragments(level: MQTTLevel) async throws {
         let broker = try NullBroker()
@@ -39,7 +41,9 @@ struct PrereadTests {
         }
     }
 
-    @Test("mosquitto_pub and mosquitto_sub of every version speak through Weir", arguments: ["mqttv31", "mqttv311", "mqttv5"])
+    @Test(
+        "mosquitto_pub and mosquitto_sub of every version speak through Weir",
+        arguments: ["mqttv31", "mqttv311", "mqttv5"])
     func realClients(version: String) async throws {
         let broker = try await MosquittoBroker()
         let port = try PortRegistry.take()
@@ -51,10 +55,13 @@ struct PrereadTests {
             let common = ["-V", version, "-h", "127.0.0.1", "-p", "\(port)"]
             let subscriber = try ManagedProcess(
                 "mosquitto_sub", common + ["-i", "ear", "-t", "room/+", "-q", "1", "-C", "3", "-W", "20"])
-            try await eventually("subscribed: \(broker.log)") { broker.log.contains("room/+") && broker.log.contains("SUBACK") }
+            try await eventually("subscribed: \(broker.log)") {
+                broker.log.contains("room/+") && broker.log.contains("SUBACK")
+            }
             for number in 1...3 {
                 let run = try await ManagedProcess.run(
-                    "mosquitto_pub", common + ["-i", "mouth-\(number)", "-t", "room/\(number)", "-m", "hello \(number)", "-q", "1"])
+                    "mosquitto_pub",
+                    common + ["-i", "mouth-\(number)", "-t", "room/\(number)", "-m", "hello \(number)", "-q", "1"])
                 #expect(run.ending == .exited(0), "\(run.output)")
             }
             #expect(try await subscriber.wait() == .exited(0))
@@ -91,7 +98,10 @@ struct PrereadTests {
             for (level, answer) in [(UInt8(4), [0x20, 2, 0, 1]), (5, [0x20, 3, 0, 0x81, 0])] as [(UInt8, [UInt8])] {
                 let client = try TCPConnection(to: .ipv4(ports[1]))
                 let properties: [UInt8] = level == 5 ? [0] : []
-                try client.send([0x10, UInt8(12 + properties.count), 0, 4] + Array("MQTT".utf8) + [level, 3, 0, 0] + properties + [0, 0])
+                try client.send(
+                    [0x10, UInt8(12 + properties.count), 0, 4] + Array("MQTT".utf8) + [level, 3, 0, 0] + properties + [
+                        0, 0,
+                    ])
                 #expect(try client.receiveToEnd() == answer)
             }
             #expect(broker.connectionCount == accepted)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reload in place, with live traffic: sessions that stand through all of it, and clients that connect in a closed loop and
-// count every connection that was refused, reset or not answered. One test at a time: load matters here.
+// Reload in place, with live traffic: sessions that stand through all of it, and clients that connect in a closed
+// loop and count every connection that was refused, reset or not answered. One test at a time: load matters here.
 
 import Foundation
 import Synchronization
@@ -93,7 +93,8 @@ struct ReloadTests {
             // A log format; a standing session ends with the format that it began with.
             let format = "log_format other 'NEW $mqtt_preread_clientid';"
             try await weir.reload(
-                stream: stream(weights, extra: format, server: "access_log logs/other.log other;"), workers: 2, level: "notice")
+                stream: stream(weights, extra: format, server: "access_log logs/other.log other;"), workers: 2,
+                level: "notice")
             standing[0].disconnect()
             try MQTTTestClient.connected(to: .ipv4(ports[0]), id: "modern").disconnect()
             try await eventually("the new format is used") {
@@ -110,7 +111,8 @@ struct ReloadTests {
             #expect(try brief.connection.waitForEnd(within: .seconds(5)) == .closed)
 
             // A listener comes and goes.
-            try await weir.reload(stream: stream(weights, listen: "listen 127.0.0.1:\(ports[1]);"), workers: 2, level: "notice")
+            try await weir.reload(
+                stream: stream(weights, listen: "listen 127.0.0.1:\(ports[1]);"), workers: 2, level: "notice")
             let second = try MQTTTestClient.connected(to: .ipv4(ports[1]), id: "second")
             try second.ping()
             try await weir.reload(stream: stream(weights), workers: 2, level: "notice")
@@ -155,7 +157,8 @@ struct ReloadTests {
         let broker = try NullBroker()
         let ports = try PortRegistry.take(count: 2)
         let stream = "server { listen 127.0.0.1:\(ports[0]); mqtt_preread on; proxy_pass \(broker.endpoint.text); }"
-        try await withWeir(stream: stream, expecting: ["unknown directive", "host not found", "failed", "bind()"]) { weir in
+        try await withWeir(stream: stream, expecting: ["unknown directive", "host not found", "failed", "bind()"]) {
+            weir in
             let client = try MQTTTestClient.connected(to: .ipv4(ports[0]), id: "standing")
             let children = weir.children
             try weir.rewrite(stream: stream + "\nserver { lissten 127.0.0.1:\(ports[1]); proxy_pass nowhere:1; }")
@@ -169,7 +172,8 @@ struct ReloadTests {
             let holder = try NullBroker(at: .ipv4(ports[1]))
             try weir.rewrite(stream: stream + "\nserver { listen \(holder.endpoint.text); proxy_pass 127.0.0.1:1; }")
             weir.send(SIGHUP)
-            try await weir.errorLine(with: "[emerg]", "bind() to \(holder.endpoint.text) failed (98: Address already in use)")
+            try await weir.errorLine(
+                with: "[emerg]", "bind() to \(holder.endpoint.text) failed (98: Address already in use)")
             try client.ping()
             #expect(weir.children == children)
             #expect(weir.appliedCount == 0)
@@ -219,10 +223,12 @@ struct ReloadTests {
             #expect(weir.children == children)
             for client in standing { try client.ping() }
             for client in standing { client.disconnect() }
-            let ended = try await eventually("the ends are logged", value: { () -> [String]? in
-                let lines = weir.accessLines.filter { $0.hasPrefix("standing-") }
-                return lines.count == 110 ? lines : nil
-            })
+            let ended = try await eventually(
+                "the ends are logged",
+                value: { () -> [String]? in
+                    let lines = weir.accessLines.filter { $0.hasPrefix("standing-") }
+                    return lines.count == 110 ? lines : nil
+                })
             #expect(ended.allSatisfy { $0.contains(" 200 ") })
         }
     }

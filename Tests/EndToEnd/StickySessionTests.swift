@@ -7,9 +7,11 @@ import Testing
 
 @Suite("sticky sessions")
 struct StickySessionTests {
-    @Test("a client id comes back to its Mosquitto from every address, and to the one that nginx chose", arguments: [
-        [1, 1, 1], [5, 2, 1],
-    ])
+    @Test(
+        "a client id comes back to its Mosquitto from every address, and to the one that nginx chose",
+        arguments: [
+            [1, 1, 1], [5, 2, 1],
+        ])
     func plainHash(weights: [Int]) async throws {
         let trio = try await MosquittoTrio()
         let port = try PortRegistry.take()
@@ -89,14 +91,17 @@ struct StickySessionTests {
                 let before = weir.accessLines.count
                 for id in ids { try MQTTTestClient.connected(to: .ipv4(port), id: id).disconnect() }
                 let log = try await weir.accessLines(atLeast: before + ids.count).dropFirst(before)
-                return Dictionary(uniqueKeysWithValues: log.map { line in
-                    // A refused try stands in front of the address that took the session.
-                    let end = line.split(separator: " ").first { $0.contains("client_closed") || $0.contains("broker_closed") }
-                    let fields = line.split(separator: " ")
-                    let index = fields.firstIndex { $0 == end } ?? 0
-                    let address = fields[index + 1].hasSuffix(",") ? fields[index + 2] : fields[index + 1]
-                    return (String(fields[0]), address)
-                })
+                return Dictionary(
+                    uniqueKeysWithValues: log.map { line in
+                        // A refused try stands in front of the address that took the session.
+                        let end = line.split(separator: " ").first {
+                            $0.contains("client_closed") || $0.contains("broker_closed")
+                        }
+                        let fields = line.split(separator: " ")
+                        let index = fields.firstIndex { $0 == end } ?? 0
+                        let address = fields[index + 1].hasSuffix(",") ? fields[index + 2] : fields[index + 1]
+                        return (String(fields[0]), address)
+                    })
             }
             let ids = (0..<30).map { "meter-\($0)" }
             let home = try await places(ids)

@@ -49,7 +49,9 @@ package final class MQTTTestClient: Sendable {
             while true {
                 if let packet = try reader.next() { return packet }
                 let left = Duration.milliseconds(Int(deadline.millisecondsLeft))
-                guard let more = try connection.receive(within: left) else { throw TestFault("\(id): the stream ended") }
+                guard let more = try connection.receive(within: left) else {
+                    throw TestFault("\(id): the stream ended")
+                }
                 reader.append(more)
             }
         }

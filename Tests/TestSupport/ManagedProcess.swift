@@ -153,7 +153,7 @@ private final class Spawner: Sendable {
         unsafe posix_spawnattr_setflags(&attributes, Int16(flags))
 
         var words: [UnsafeMutablePointer<CChar>?] = unsafe order.words.map { unsafe strdup($0) } + [nil]
-        defer { for unsafe word in unsafe words { unsafe free(word) } }
+        defer { for index in order.words.indices { unsafe free(words[index]) } }
         var id: pid_t = 0
         let code = unsafe posix_spawnp(&id, order.words[0], &actions, &attributes, &words, environ)
         return code == 0 ? .success(id) : .failure(TestFault.system("posix_spawn(\(order.words[0]))", code))

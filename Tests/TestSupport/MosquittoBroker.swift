@@ -53,7 +53,11 @@ package final class MosquittoBroker: Sendable {
             contents(of: directory.path("base.conf")) + "allow_anonymous \(allowAnonymous)\n", to: "mosquitto.conf")
         // Debian keeps it in a folder that is not in every user's PATH.
         let started = try ManagedProcess(
-            "env", ["PATH=/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin", "mosquitto", "-c", directory.path("mosquitto.conf")],
+            "env",
+            [
+                "PATH=/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin", "mosquitto", "-c",
+                directory.path("mosquitto.conf"),
+            ],
             output: directory.path("log"))
         process.withLock { $0 = started }
         try await eventually("mosquitto listens on \(port): \(log)") {

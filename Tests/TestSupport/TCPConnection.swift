@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One end of a stream socket, client or accepted, for threads that may block: every call has a deadline and says what it
-// waited for. Also the rude things: half a close, a reset, raw bytes, tiny windows, sources other than 127.0.0.1.
+// One end of a stream socket, client or accepted, for threads that may block: every call has a deadline and says what
+// it waited for. Also the rude things: half a close, a reset, raw bytes, tiny windows, sources other than 127.0.0.1.
 
 import Glibc
 import Synchronization
@@ -154,8 +154,9 @@ package final class TCPConnection: Sendable {
         }
     }
 
-    /// RST instead of FIN, at once: while another thread waits in a call, close(2) would end nothing before that returns,
-    /// and leave that thread with a number that is somebody else's. So the socket is disconnected, and closed by its owner.
+    /// RST instead of FIN, at once: while another thread waits in a call, close(2) would end nothing before that
+    /// returns, and leave that thread with a number that is somebody else's. So the socket is disconnected, and closed
+    /// by its owner.
     package func reset() {
         let isDone = isOpen.withLock { isOpen in
             guard isOpen else { return true }

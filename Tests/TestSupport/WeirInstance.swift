@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One Weir under test: the built binary with a configuration and a folder of its own, its signals, logs and processes.
+// One Weir under test: the built binary with a configuration and a folder of its own, its signals, logs and
+// processes.
 //
-// A test writes only what it is about: `stream` is what stands inside of `stream { }`, `main` what stands before it. The
-// rest (daemon off, logs at level info, a pid file, events) is here.
+// A test writes only what it is about: `stream` is what stands inside of `stream { }`, `main` what stands before it.
+// The rest (daemon off, logs at level info, a pid file, events) is here.
 
 import Foundation
 import Glibc
@@ -79,12 +80,15 @@ package final class WeirInstance: Sendable {
         errorLog = LogReader(directory.path("logs/error.log"))
         accessLog = LogReader(directory.path("logs/access.log"))
         process = try ManagedProcess(
-            try WeirBinary.path, ["-p", directory.path, "-c", "weir.conf"] + arguments, output: directory.path("output"))
+            try WeirBinary.path, ["-p", directory.path, "-c", "weir.conf"] + arguments, output: directory.path("output")
+        )
     }
 
     private func waitUntilServing() async throws {
         try await eventually("weir serves", within: .seconds(20)) {
-            guard process.isRunning else { throw TestFault("weir ended with \(String(describing: process.currentEnding))") }
+            guard process.isRunning else {
+                throw TestFault("weir ended with \(String(describing: process.currentEnding))")
+            }
             guard FileManager.default.fileExists(atPath: directory.path("logs/weir.pid")) else { return false }
             // The prober is started last; a child has its title once it is set up.
             let children = self.children
@@ -172,7 +176,8 @@ package final class WeirInstance: Sendable {
 
     // MARK: End
 
-    /// SIGQUIT or SIGTERM; exit code 0, no child left, no pid file, and no `alert` or worse in the log but `expected` ones.
+    /// SIGQUIT or SIGTERM; exit code 0, no child left, no pid file, and no `alert` or worse in the log but `expected`
+    /// ones.
     package func stop(_ signal: Int32 = SIGTERM, expecting expected: [String] = []) async throws {
         let children = self.children.map(\.id)
         send(signal)
