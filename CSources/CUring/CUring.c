@@ -26,15 +26,30 @@ struct cu_ring {
     uint32_t buffer_count;
     struct sockaddr_storage *addresses;
     uint32_t entries;
+    /// Sends without waiting, with something linked behind them, that are queued: each completes in the next submission,
+    /// and when one falls short, what is linked behind it completes, too.
+    uint32_t prompt_sends;
 };
+
+/// Submits in the middle of a turn. Completions of prompt sends may be taken before the turn's wait, so it must not count
+/// on them.
+static void submit_early(struct cu_ring *ring) {
+    io_uring_submit(&ring->uring);
+    ring->prompt_sends = 0;
+}
 
 /// A free submission entry; when the queue is full, what is queued is submitted first. NULL only if the kernel takes
 /// nothing (out of memory): the caller ends its process, since completions would be lost.
 static struct io_uring_sqe *cu_entry(struct cu_ring *ring) {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
     if (__builtin_expect(sqe != NULL, 1)) return sqe;
-    io_uring_submit(&ring->uring);
+    submit_early(ring);
     return io_uring_get_sqe(&ring->uring);
+}
+
+/// A linked pair must enter the kernel in one submission.
+static void make_room_for_pair(struct cu_ring *ring) {
+    if (io_uring_sq_space_left(&ring->uring) < 2) submit_early(ring);
 }
 
 // Why C: fills the shared ring through liburing's inline functions.
@@ -131,7 +146,10 @@ uint32_t cu_buffer_count(const struct cu_ring *ring) { return ring->buffer_count
 int32_t cu_submit_and_wait(struct cu_ring *ring, int64_t timeout_ns) {
     struct io_uring_cqe *ignored;
     struct __kernel_timespec limit = {.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
-    int result = io_uring_submit_and_wait_timeout(&ring->uring, &ignored, 1, timeout_ns < 0 ? NULL : &limit, NULL);
+    unsigned wait_count = 1 + ring->prompt_sends;
+    ring->prompt_sends = 0;
+    int result = io_uring_submit_and_wait_timeout(&ring->uring, &ignored, wait_count, timeout_ns < 0 ? NULL : &limit,
+                                                  NULL);
     if (result >= 0 || result == -ETIME || result == -EINTR) return 0;
     return result;
 }
@@ -184,11 +202,16 @@ int32_t cu_queue_receive(struct cu_ring *ring, int32_t socket, uint32_t bytes_ma
 }
 
 // Why C: liburing's inline functions.
-int32_t cu_queue_send(struct cu_ring *ring, int32_t socket, const void *bytes, uint32_t count,
-                                    int32_t waits, uint64_t token) {
+int32_t cu_queue_send(struct cu_ring *ring, int32_t socket, const void *bytes, uint32_t count, int32_t waits,
+                      int32_t links_next, uint64_t token) {
+    if (links_next) make_room_for_pair(ring);
     struct io_uring_sqe *sqe = cu_entry(ring);
     if (!sqe) return -1;
-    io_uring_prep_send(sqe, socket, bytes, count, MSG_NOSIGNAL | (waits ? 0 : MSG_DONTWAIT));
+    // MSG_WAITALL makes a short send break the link (Linux 5.19); it does not make it wait.
+    io_uring_prep_send(sqe, socket, bytes, count,
+                       MSG_NOSIGNAL | (waits ? 0 : MSG_DONTWAIT) | (links_next ? MSG_WAITALL : 0));
+    if (links_next) sqe->flags |= IOSQE_IO_LINK;
+    if (!waits && links_next) ring->prompt_sends++;
     sqe->user_data = token;
     return 0;
 }
@@ -196,8 +219,7 @@ int32_t cu_queue_send(struct cu_ring *ring, int32_t socket, const void *bytes, u
 // Why C: liburing's inline functions.
 int32_t cu_queue_connect(struct cu_ring *ring, int32_t socket, const void *address,
                                        uint32_t address_bytes, int32_t links_next, uint64_t token) {
-    // A linked pair must enter the kernel in one submission, so make room for both.
-    if (links_next && io_uring_sq_space_left(&ring->uring) < 2) io_uring_submit(&ring->uring);
+    if (links_next) make_room_for_pair(ring);
     struct io_uring_sqe *sqe = cu_entry(ring);
     if (!sqe) return -1;
     // The kernel reads the address while it takes the entry, so the entry's own place can be used again after that.

@@ -53,7 +53,7 @@ extension Worker where K: ~Copyable {
         if !preread.isEmpty {
             unsafe kernel.queueSend(
                 socket: broker, bytes: preread.pointer(at: 0), count: Int(preread.count), waits: true,
-                token: begin(.sendBroker, of: slot))
+                linksNext: false, token: begin(.sendBroker, of: slot))
         }
     }
 

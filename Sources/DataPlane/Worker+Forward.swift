@@ -74,6 +74,9 @@ extension Worker where K: ~Copyable {
             starve(slot, way)
         case -Errno.wouldBlock.rawValue, -Errno.interrupted.rawValue:
             perform(.receive(expectsData: false), way, of: slot)
+        case -Errno.canceled.rawValue:
+            // Nothing cancels a receive of a session that goes on, but the send that it was linked to.
+            sessions[slot][way].machine.linkBroke()
         default:
             broken(way.source, "recv", Errno(rawValue: -completion.result), slot)
         }
@@ -91,7 +94,8 @@ extension Worker where K: ~Copyable {
         }
         let rate = sessions[slot][way].rate
         if rate > 0 { sessions[slot][way].resumeAt = now + UInt64(count) * 1000 / rate }
-        let action = sessions[slot][way].machine.received(count, hasMoreData: completion.hasMoreData)
+        let action = sessions[slot][way].machine.received(
+            count, hasMoreData: completion.hasMoreData, mayLink: rate == 0)
         perform(action, way, of: slot)
     }
 
@@ -135,7 +139,8 @@ extension Worker where K: ~Copyable {
     mutating func perform(_ action: DirectionAction, _ way: Way, of slot: Int) {
         switch action {
         case .receive(let expectsData): receive(way, of: slot, expectsData: expectsData)
-        case .send: sendFromPool(way, of: slot)
+        case .none: break
+        case .send(let linksReceive): sendFromPool(way, of: slot, linksReceive: linksReceive)
         case .drain: moveToOwnMemory(way, of: slot)
         case .drainRest: drain(way, of: slot)
         case .finish: finish(way, of: slot)
@@ -181,12 +186,13 @@ extension Worker where K: ~Copyable {
         return nil
     }
 
-    private mutating func sendFromPool(_ way: Way, of slot: Int) {
+    private mutating func sendFromPool(_ way: Way, of slot: Int, linksReceive: Bool) {
         guard let buffer = sessions[slot][way].buffer else { preconditionFailure("nothing to send from") }
         let count = Int(sessions[slot][way].machine.pendingBytes)
         unsafe kernel.queueSend(
             socket: sessions[slot].socket(way.target), bytes: kernel.bytes(of: buffer), count: count, waits: false,
-            token: begin(way.targetOperation, of: slot))
+            linksNext: linksReceive, token: begin(way.targetOperation, of: slot))
+        if linksReceive { receive(way, of: slot, expectsData: false) }
     }
 
     private mutating func moveToOwnMemory(_ way: Way, of slot: Int) {
@@ -211,7 +217,7 @@ extension Worker where K: ~Copyable {
         let count = Int(sessions[slot][way].machine.pendingBytes)
         unsafe kernel.queueSend(
             socket: sessions[slot].socket(way.target), bytes: memory.pointer(at: offset), count: count, waits: true,
-            token: begin(way.targetOperation, of: slot))
+            linksNext: false, token: begin(way.targetOperation, of: slot))
     }
 
     /// A source has said goodbye and its last byte is on its way. nginx ends the session here, unless

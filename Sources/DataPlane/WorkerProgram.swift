@@ -27,6 +27,11 @@ package func runWorker(slot: Int, link: consuming LinkEndpoint, region: SharedRe
             kernel: try UringKernel(), region: region, identity: identity, link: link, signals: signals)
         return worker.run()
     } catch {
+        if error == .outOfMemory {
+            return fail(
+                "io_uring is not usable (\(error.numberedText)): its memory counts against RLIMIT_MEMLOCK of the "
+                    + "worker's user over all its processes; raise it (ulimit -l, LimitMEMLOCK=)")
+        }
         return fail(
             "io_uring is not usable (\(error.numberedText)): Weir needs Linux 6.1, kernel.io_uring_disabled = 0, and a "
                 + "container profile that allows io_uring_setup, io_uring_enter and io_uring_register")

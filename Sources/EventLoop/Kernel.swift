@@ -10,8 +10,11 @@
 //    or with what it had done before the cancel came.
 // 3. A receive that succeeds or ends with 0 may carry a buffer; who gets the completion gives it back with `recycle`.
 //    With no buffer left, a receive ends with -ENOBUFS and no data is lost.
-// 4. Memory given to `queueSend` stays valid until its completion. The address given to `queueConnect` is copied.
-// 5. An operation in flight keeps its socket alive over `queueClose`; the number may be used again at once.
+// 4. Of a linked pair the second starts when the first has done all that it was asked for; otherwise it ends with
+//    -ECANCELED. Their completions come in this order. The success of a send that does not wait and has a link behind
+//    it may be told with the next other completion: the worker has nothing to do about it.
+// 5. Memory given to `queueSend` stays valid until its completion. The address given to `queueConnect` is copied.
+// 6. An operation in flight keeps its socket alive over `queueClose`; the number may be used again at once.
 
 import LinuxIO
 import Vocabulary
@@ -22,8 +25,8 @@ package protocol Kernel: ~Copyable {
     /// Since 1970; moves only in `turn`.
     var wallMilliseconds: UInt64 { get }
 
-    /// Submits what is queued and waits for a completion, no longer than until `deadline` (nil: no limit; a deadline in
-    /// the past: does not wait). Afterwards the times are fresh.
+    /// Submits what is queued and waits for a completion (rule 4 has an exception), no longer than until `deadline` (nil:
+    /// no limit; a deadline in the past: does not wait). Afterwards the times are fresh.
     mutating func turn(until deadline: UInt64?)
     /// The next completion of this turn, nil when all are taken.
     mutating func nextCompletion() -> Completion?
@@ -32,9 +35,11 @@ package protocol Kernel: ~Copyable {
     /// Receives at most `bytesMax` bytes into a buffer of the pool. `expectsData` false: does not try before the
     /// socket says that there is data, which saves a failed attempt.
     mutating func queueReceive(socket: Int32, bytesMax: Int, expectsData: Bool, token: Token)
-    /// `waits` false: ends with -EAGAIN when the socket has no room at all, else it sends what fits.
-    mutating func queueSend(socket: Int32, bytes: UnsafeRawPointer, count: Int, waits: Bool, token: Token)
-    /// `linksNext`: the operation queued next starts once this one has succeeded, and ends with -ECANCELED otherwise.
+    /// `waits` false: completes at once; with -EAGAIN when the socket has no room at all, else with what fits.
+    /// `linksNext`: the operation queued next is linked behind it; such a send's success alone ends no turn's wait.
+    mutating func queueSend(
+        socket: Int32, bytes: UnsafeRawPointer, count: Int, waits: Bool, linksNext: Bool, token: Token)
+    /// `linksNext`: the operation queued next is linked behind it.
     mutating func queueConnect(socket: Int32, address: SocketAddress, linksNext: Bool, token: Token)
     mutating func queuePoll(descriptor: Int32, events: PollEvents, token: Token)
     mutating func queueCancel(target: Token)

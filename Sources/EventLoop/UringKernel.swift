@@ -91,9 +91,11 @@ import Vocabulary
     }
 
     package mutating func queueSend(
-        socket: Int32, bytes: UnsafeRawPointer, count: Int, waits: Bool, token: Token
+        socket: Int32, bytes: UnsafeRawPointer, count: Int, waits: Bool, linksNext: Bool, token: Token
     ) {
-        require(unsafe cu_queue_send(ring, socket, bytes, UInt32(count), waits ? 1 : 0, token.bits))
+        require(
+            unsafe cu_queue_send(
+                ring, socket, bytes, UInt32(count), waits ? 1 : 0, linksNext ? 1 : 0, token.bits))
     }
 
     package mutating func queueConnect(socket: Int32, address: SocketAddress, linksNext: Bool, token: Token) {

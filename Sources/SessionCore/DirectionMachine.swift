@@ -13,15 +13,21 @@
 //     receiving ── a burst ──▶ awaitingSource ◀──▶ awaitingTarget ── calm, pipe empty ──▶ receiving
 //     any ── source's end, nothing pending ──▶ ended
 //
-// Invariant 1: at most one operation of a direction is in the kernel. Invariant 2: once `isSourceEnded`, `pendingBytes`
-// only falls. Invariant 3: in `receiving`, `held` and `ended` nothing is pending.
+// A small message's send has the next receive linked behind it: both enter the kernel together, and the receive starts
+// when all is sent. A send that falls short breaks the link, and the receive comes back canceled.
+//
+// Invariant 1: at most one operation of a direction is under way in the kernel, the linked receive apart, which waits for
+// its send. Invariant 2: once `isSourceEnded`, `pendingBytes` only falls. Invariant 3: in `receiving`, `held` and
+// `ended` nothing is pending.
 
 /// What the worker does next for a direction.
 package enum DirectionAction: Sendable, Equatable {
     /// Queue a receive; `expectsData`: the socket has said that it holds more.
     case receive(expectsData: Bool)
-    /// Send what is pending out of the pool's buffer, without waiting.
-    case send
+    /// Nothing: the operation that follows is in the kernel already.
+    case none
+    /// Send what is pending out of the pool's buffer, without waiting; `linksReceive`: with the next receive behind it.
+    case send(linksReceive: Bool)
     /// The target has no room: move what is pending into memory of the session's own, give the pool's buffer back,
     /// send with waiting.
     case drain
@@ -57,6 +63,9 @@ package struct DirectionMachine: Sendable, BitwiseCopyable {
     /// Splicing is refused for this session: no pipe was to be had, or a rate is set.
     package var isSpliceAllowed = true
     private var calmWakes: UInt8 = 0
+    /// True exactly while the linked receive is in the kernel and has neither started nor come back canceled, as far as
+    /// completions have told.
+    private var isReceiveLinked = false
     /// Received and not yet sent.
     package private(set) var pendingBytes: UInt32 = 0
     /// Where in its buffer the pending bytes start.
@@ -80,15 +89,16 @@ package struct DirectionMachine: Sendable, BitwiseCopyable {
         return .receive(expectsData: false)
     }
 
-    /// `count` > 0 bytes came into a buffer of the pool.
-    package mutating func received(_ count: Int, hasMoreData: Bool) -> DirectionAction {
+    /// `count` > 0 bytes came into a buffer of the pool. `mayLink` false: the next receive needs thought first (a rate).
+    package mutating func received(_ count: Int, hasMoreData: Bool, mayLink: Bool) -> DirectionAction {
         precondition(state == .receiving && count > 0 && pendingBytes == 0)
         state = .sending
         pendingBytes = UInt32(count)
         pendingOffset = 0
         let isPause = !hasMoreData && count < DirectionMachine.calmBytesMax
         burstBytes = isPause ? 0 : min(burstBytes + UInt32(count), UInt32(DirectionMachine.burstBytesMin))
-        return .send
+        isReceiveLinked = mayLink && isPause
+        return .send(linksReceive: isReceiveLinked)
     }
 
     /// The source said goodbye.
@@ -124,8 +134,18 @@ package struct DirectionMachine: Sendable, BitwiseCopyable {
         }
         state = .receiving
         pendingOffset = 0
+        if isReceiveLinked {
+            isReceiveLinked = false
+            return .none
+        }
         if burstBytes >= DirectionMachine.burstBytesMin && isSpliceAllowed { return .beginSplice }
         return .receive(expectsData: burstBytes > 0)
+    }
+
+    /// The linked receive came back canceled, since its send fell short.
+    package mutating func linkBroke() {
+        precondition(isReceiveLinked && state == .draining)
+        isReceiveLinked = false
     }
 
     /// The pending bytes now start at the head of the session's own memory.
