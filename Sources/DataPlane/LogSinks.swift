@@ -29,6 +29,8 @@ struct LogSinks {
     private static let turnBytesMax = 64 * 1024
 
     private(set) var sinks: [LogSink] = []
+    /// No sink is due before this; `UInt64.max` when none is. Kept, since it is asked for in every turn.
+    private(set) var nextFlush = UInt64.max
     /// True while some sink has lost lines that nobody has heard of.
     private(set) var hasLoss = false
     /// Sinks that have lines to be written at the end of the turn.
@@ -64,7 +66,11 @@ struct LogSinks {
         if sinks[sink].buffer.count + line.count > limit { write(sink) }
         if sinks[sink].buffer.isEmpty {
             if sinks[sink].bufferBytes == nil { dirty.append(sink) }
-            if let wait = sinks[sink].flushMilliseconds { sinks[sink].flushAt = now + UInt64(wait) }
+            if let wait = sinks[sink].flushMilliseconds {
+                let due = now + UInt64(wait)
+                sinks[sink].flushAt = due
+                nextFlush = min(nextFlush, due)
+            }
         }
         sinks[sink].buffer.append(contentsOf: line)
         if sinks[sink].buffer.count > limit { write(sink) }
@@ -78,10 +84,18 @@ struct LogSinks {
 
     /// At the end of a turn: everything without `buffer=`, and what `flush=` has made due.
     mutating func endTurn(now: UInt64) {
-        for sink in dirty { write(sink) }
-        dirty.removeAll(keepingCapacity: true)
+        if !dirty.isEmpty {
+            for sink in dirty { write(sink) }
+            dirty.removeAll(keepingCapacity: true)
+        }
+        if nextFlush <= now { flushDue(now: now) }
+    }
+
+    private mutating func flushDue(now: UInt64) {
+        nextFlush = UInt64.max
         for index in sinks.indices {
-            if let due = sinks[index].flushAt, due <= now { write(index) }
+            guard let due = sinks[index].flushAt else { continue }
+            if due <= now { write(index) } else { nextFlush = min(nextFlush, due) }
         }
     }
 
@@ -89,9 +103,6 @@ struct LogSinks {
         for index in sinks.indices { write(index) }
     }
 
-    var nextFlush: UInt64? {
-        sinks.lazy.compactMap(\.flushAt).min()
-    }
 
     /// Lines that could not be written since the last call, with the sink and the reason; at most one a minute a sink.
     mutating func takeLoss(now: UInt64) -> (destination: LogDestination, lines: UInt64)? {

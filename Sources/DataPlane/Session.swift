@@ -96,6 +96,13 @@ struct Session: BitwiseCopyable {
 
     init() {}
 
+    static var uploadOffset: Int {
+        @inline(__always) get { MemoryLayout<Session>.offset(of: \.upload)! }
+    }
+    static var downloadOffset: Int {
+        @inline(__always) get { MemoryLayout<Session>.offset(of: \.download)! }
+    }
+
     /// A broker was chosen and its connect begun; for the variables that list tries.
     var hasPresentTry: Bool { broker >= 0 }
 }

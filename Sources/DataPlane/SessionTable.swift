@@ -41,6 +41,22 @@ import SessionCore
         }
     }
 
+    /// One direction of a session, by address: a computed property would copy it out and in again for each change.
+    subscript(slot: Int, way: Way) -> DirectionState {
+        @inline(__always)
+        unsafeAddress { unsafe UnsafePointer(direction(slot, way)) }
+        @inline(__always)
+        nonmutating unsafeMutableAddress { unsafe direction(slot, way) }
+    }
+
+    @inline(__always)
+    private func direction(_ slot: Int, _ way: Way) -> UnsafeMutablePointer<DirectionState> {
+        precondition(slot >= 0 && slot < highWater)
+        let offset = way == .upload ? Session.uploadOffset : Session.downloadOffset
+        let place = unsafe UnsafeMutableRawPointer(base + slot) + offset
+        return unsafe place.assumingMemoryBound(to: DirectionState.self)
+    }
+
     /// A fresh session, nil when all slots are taken. Its generation differs from those of its slot's last 2^24 lives.
     mutating func take() -> Int? {
         let slot: Int

@@ -36,11 +36,11 @@ extension Worker where K: ~Copyable {
     mutating func releaseIfDone(_ slot: Int) {
         guard sessions[slot].machine.isReleasable else { return }
         for way in [Way.upload, .download] {
-            if let buffer = sessions[slot][way].buffer {
+            if let buffer = sessions[slot, way].buffer {
                 kernel.recycle(buffer)
-                sessions[slot][way].buffer = nil
+                sessions[slot, way].buffer = nil
             }
-            sessions[slot][way].own.free()
+            sessions[slot, way].own.free()
         }
         sessions[slot].preread.free()
         sessions[slot].assigned.free()

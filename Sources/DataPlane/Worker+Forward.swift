@@ -62,21 +62,21 @@ extension Worker where K: ~Copyable {
     }
 
     private mutating func sourceCompleted(_ completion: Completion, _ way: Way, of slot: Int) {
-        if sessions[slot][way].machine.isSplicing { return pump(way, of: slot) }
+        if sessions[slot, way].machine.isSplicing { return pump(way, of: slot) }
         switch completion.result {
         case 1...:
             received(completion, way, of: slot)
         case 0:
             if let buffer = completion.buffer { kernel.recycle(buffer) }
-            perform(sessions[slot][way].machine.sourceEnded(), way, of: slot)
+            perform(sessions[slot, way].machine.sourceEnded(), way, of: slot)
         case -Errno.noBuffers.rawValue:
-            sessions[slot][way].machine.held()
+            sessions[slot, way].machine.held()
             starve(slot, way)
         case -Errno.wouldBlock.rawValue, -Errno.interrupted.rawValue:
             perform(.receive(expectsData: false), way, of: slot)
         case -Errno.canceled.rawValue:
             // Nothing cancels a receive of a session that goes on, but the send that it was linked to.
-            sessions[slot][way].machine.linkBroke()
+            sessions[slot, way].machine.linkBroke()
         default:
             broken(way.source, "recv", Errno(rawValue: -completion.result), slot)
         }
@@ -87,20 +87,20 @@ extension Worker where K: ~Copyable {
         let count = Int(completion.result)
         let now = kernel.nowMilliseconds
         sessions[slot].lastActivityAt = now
-        sessions[slot][way].buffer = buffer
-        sessions[slot][way].received += UInt64(count)
+        sessions[slot, way].buffer = buffer
+        sessions[slot, way].received += UInt64(count)
         if way == .download && sessions[slot].firstByteTime == nil {
             sessions[slot].firstByteTime = UInt32(clamping: now - sessions[slot].connectStartedAt)
         }
-        let rate = sessions[slot][way].rate
-        if rate > 0 { sessions[slot][way].resumeAt = now + UInt64(count) * 1000 / rate }
-        let action = sessions[slot][way].machine.received(
+        let rate = sessions[slot, way].rate
+        if rate > 0 { sessions[slot, way].resumeAt = now + UInt64(count) * 1000 / rate }
+        let action = sessions[slot, way].machine.received(
             count, hasMoreData: completion.hasMoreData, mayLink: rate == 0)
         perform(action, way, of: slot)
     }
 
     private mutating func targetCompleted(_ completion: Completion, _ way: Way, of slot: Int) {
-        if sessions[slot][way].machine.isSplicing { return pump(way, of: slot) }
+        if sessions[slot, way].machine.isSplicing { return pump(way, of: slot) }
         var count = 0
         switch completion.result {
         case 0...: count = Int(completion.result)
@@ -109,23 +109,23 @@ extension Worker where K: ~Copyable {
         }
         if count > 0 {
             sessions[slot].lastActivityAt = kernel.nowMilliseconds
-            sessions[slot][way].sent += UInt64(count)
+            sessions[slot, way].sent += UInt64(count)
         }
-        let action = sessions[slot][way].machine.sent(count)
-        if sessions[slot][way].machine.pendingBytes == 0 { emptied(way, of: slot) }
+        let action = sessions[slot, way].machine.sent(count)
+        if sessions[slot, way].machine.pendingBytes == 0 { emptied(way, of: slot) }
         perform(action, way, of: slot)
     }
 
     /// Everything pending is sent: the memory that held it goes back.
     private mutating func emptied(_ way: Way, of slot: Int) {
-        if let buffer = sessions[slot][way].buffer {
+        if let buffer = sessions[slot, way].buffer {
             kernel.recycle(buffer)
-            sessions[slot][way].buffer = nil
+            sessions[slot, way].buffer = nil
         } else if isPrereadPending(way, of: slot) {
             sessions[slot].isPrereadSent = true
             trimPreread(slot)
         } else {
-            sessions[slot][way].own.free()
+            sessions[slot, way].own.free()
         }
     }
 
@@ -159,9 +159,9 @@ extension Worker where K: ~Copyable {
 
     private mutating func receive(_ way: Way, of slot: Int, expectsData: Bool) {
         var bytesMax = Int(sessions[slot].bufferBytes)
-        if sessions[slot][way].rate > 0 {
+        if sessions[slot, way].rate > 0 {
             guard let allowed = allowedByRate(way, of: slot) else {
-                sessions[slot][way].machine.held()
+                sessions[slot, way].machine.held()
                 armForwardTimer(slot)
                 return
             }
@@ -176,19 +176,19 @@ extension Worker where K: ~Copyable {
     /// Nil: not now; `resumeAt` says when.
     private mutating func allowedByRate(_ way: Way, of slot: Int) -> Int? {
         let now = kernel.nowMilliseconds
-        guard sessions[slot][way].resumeAt <= now else { return nil }
-        let rate = sessions[slot][way].rate
+        guard sessions[slot, way].resumeAt <= now else { return nil }
+        let rate = sessions[slot, way].rate
         let seconds = (now - sessions[slot].forwardingSince) / 1000 + 1
         let (budget, isHuge) = rate.multipliedReportingOverflow(by: seconds)
-        let received = sessions[slot][way].received
+        let received = sessions[slot, way].received
         if isHuge || budget > received { return isHuge ? Int.max : Int(clamping: budget - received) }
-        sessions[slot][way].resumeAt = now + (received - budget) * 1000 / rate + 1
+        sessions[slot, way].resumeAt = now + (received - budget) * 1000 / rate + 1
         return nil
     }
 
     private mutating func sendFromPool(_ way: Way, of slot: Int, linksReceive: Bool) {
-        guard let buffer = sessions[slot][way].buffer else { preconditionFailure("nothing to send from") }
-        let count = Int(sessions[slot][way].machine.pendingBytes)
+        guard let buffer = sessions[slot, way].buffer else { preconditionFailure("nothing to send from") }
+        let count = Int(sessions[slot, way].machine.pendingBytes)
         unsafe kernel.queueSend(
             socket: sessions[slot].socket(way.target), bytes: kernel.bytes(of: buffer), count: count, waits: false,
             linksNext: linksReceive, token: begin(way.targetOperation, of: slot))
@@ -196,25 +196,25 @@ extension Worker where K: ~Copyable {
     }
 
     private mutating func moveToOwnMemory(_ way: Way, of slot: Int) {
-        guard let buffer = sessions[slot][way].buffer else { preconditionFailure("nothing to move") }
-        let offset = Int(sessions[slot][way].machine.pendingOffset)
-        let count = Int(sessions[slot][way].machine.pendingBytes)
-        let isKept = unsafe sessions[slot][way].own.append(
+        guard let buffer = sessions[slot, way].buffer else { preconditionFailure("nothing to move") }
+        let offset = Int(sessions[slot, way].machine.pendingOffset)
+        let count = Int(sessions[slot, way].machine.pendingBytes)
+        let isKept = unsafe sessions[slot, way].own.append(
             UnsafeRawBufferPointer(start: kernel.bytes(of: buffer) + offset, count: count))
         kernel.recycle(buffer)
-        sessions[slot][way].buffer = nil
+        sessions[slot, way].buffer = nil
         guard isKept else {
             logSession(.crit, slot, "no memory for what a slow reader has not taken")
             return close(slot, .outOfResources)
         }
-        sessions[slot][way].machine.movedToOwnMemory()
+        sessions[slot, way].machine.movedToOwnMemory()
         drain(way, of: slot)
     }
 
     private mutating func drain(_ way: Way, of slot: Int) {
-        let memory = isPrereadPending(way, of: slot) ? sessions[slot].preread : sessions[slot][way].own
-        let offset = sessions[slot][way].machine.pendingOffset
-        let count = Int(sessions[slot][way].machine.pendingBytes)
+        let memory = isPrereadPending(way, of: slot) ? sessions[slot].preread : sessions[slot, way].own
+        let offset = sessions[slot, way].machine.pendingOffset
+        let count = Int(sessions[slot, way].machine.pendingBytes)
         unsafe kernel.queueSend(
             socket: sessions[slot].socket(way.target), bytes: memory.pointer(at: offset), count: count, waits: true,
             linksNext: false, token: begin(way.targetOperation, of: slot))
@@ -263,8 +263,8 @@ extension Worker where K: ~Copyable {
             switch sessions[slot].machine.state {
             case .prereading:
                 prereadMore(slot)
-            case .forwarding where sessions[slot][entry.way].machine.state == .held:
-                perform(sessions[slot][entry.way].machine.resumed(), entry.way, of: slot)
+            case .forwarding where sessions[slot, entry.way].machine.state == .held:
+                perform(sessions[slot, entry.way].machine.resumed(), entry.way, of: slot)
             default:
                 break
             }
@@ -280,8 +280,8 @@ extension Worker where K: ~Copyable {
     /// Activity only moves `lastActivityAt`; the timer finds out when it fires, so that a message arms nothing.
     mutating func armForwardTimer(_ slot: Int) {
         var deadline = idleDeadline(of: slot)
-        for way in [Way.upload, .download] where sessions[slot][way].isPaused {
-            deadline = min(deadline, sessions[slot][way].resumeAt)
+        for way in [Way.upload, .download] where sessions[slot, way].isPaused {
+            deadline = min(deadline, sessions[slot, way].resumeAt)
         }
         timers.arm(slot, deadline: deadline)
     }
@@ -291,8 +291,8 @@ extension Worker where K: ~Copyable {
             logSession(.info, slot, "connection timed out (110: Connection timed out) while proxying connection")
             return close(slot, .idleTimeout)
         }
-        for way in [Way.upload, .download] where sessions[slot][way].isPaused && sessions[slot][way].resumeAt <= now {
-            perform(sessions[slot][way].machine.resumed(), way, of: slot)
+        for way in [Way.upload, .download] where sessions[slot, way].isPaused && sessions[slot, way].resumeAt <= now {
+            perform(sessions[slot, way].machine.resumed(), way, of: slot)
         }
         armForwardTimer(slot)
     }
@@ -312,13 +312,4 @@ extension Way {
 
 extension Session {
     func socket(_ side: Side) -> Int32 { side == .client ? client : broker }
-
-    subscript(way: Way) -> DirectionState {
-        _read {
-            if way == .upload { yield upload } else { yield download }
-        }
-        _modify {
-            if way == .upload { yield &upload } else { yield &download }
-        }
-    }
 }

@@ -165,11 +165,11 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
     private var nextDeadline: UInt64? {
         if preparing?.isBuilding == true { return 0 }
         if !starved.isEmpty { return 0 }
-        var deadline = timers.nextWakeup
-        for other in [sinks.nextFlush, acceptResumesAt, quitDeadline] {
-            if let other { deadline = min(deadline ?? other, other) }
-        }
-        return deadline
+        var deadline = timers.nextWakeup ?? UInt64.max
+        deadline = min(deadline, sinks.nextFlush)
+        if let acceptResumesAt { deadline = min(deadline, acceptResumesAt) }
+        if let quitDeadline { deadline = min(deadline, quitDeadline) }
+        return deadline == UInt64.max ? nil : deadline
     }
 
     private mutating func handle(_ completion: Completion) {

@@ -22,7 +22,7 @@ import Vocabulary
 package protocol Kernel: ~Copyable {
     /// Monotonic; moves only in `turn`.
     var nowMilliseconds: UInt64 { get }
-    /// Since 1970; moves only in `turn`.
+    /// Since 1970, now. Asked for where a line is written, not in each turn.
     var wallMilliseconds: UInt64 { get }
 
     /// Submits what is queued and waits for a completion (rule 4 has an exception), no longer than until `deadline` (nil:

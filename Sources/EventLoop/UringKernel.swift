@@ -20,7 +20,7 @@ import Vocabulary
     private var batchCount = 0
     private var batchNext = 0
     package private(set) var nowMilliseconds: UInt64
-    package private(set) var wallMilliseconds: UInt64
+    package var wallMilliseconds: UInt64 { LinuxIO.wallMilliseconds() }
 
     /// Made in the process that uses it: a ring belongs to one thread. EPERM: io_uring is switched off
     /// (kernel.io_uring_disabled, a container's seccomp profile); ENOSYS: a kernel before 5.1; EINVAL: before 6.1.
@@ -31,8 +31,7 @@ import Vocabulary
         guard let made = unsafe made else { throw Errno(rawValue: -status) }
         unsafe ring = made
         unsafe batchBase = .allocate(capacity: UringKernel.batch)
-        nowMilliseconds = monotonicMilliseconds()
-        wallMilliseconds = LinuxIO.wallMilliseconds()
+        nowMilliseconds = coarseMonotonicMilliseconds()
     }
 
     deinit {
@@ -45,16 +44,15 @@ import Vocabulary
     package mutating func turn(until deadline: UInt64?) {
         var timeout: Int64 = -1
         if let deadline {
-            let now = monotonicMilliseconds()
-            timeout = deadline > now ? Int64(clamping: (deadline - now) * 1_000_000) : 0
+            // Counted from this turn's time: the turn's own length is added to the wait, which no deadline minds.
+            timeout = deadline > nowMilliseconds ? Int64(clamping: (deadline - nowMilliseconds) * 1_000_000) : 0
         }
         let status = unsafe cu_submit_and_wait(ring, timeout)
         // EBUSY, EAGAIN: the completion queue must be emptied first, which the worker does next.
         precondition(
             status == 0 || status == -Errno.wouldBlock.rawValue || status == -UringFlag.busy,
             "io_uring_enter failed (\(Errno(rawValue: -status).numberedText))")
-        nowMilliseconds = monotonicMilliseconds()
-        wallMilliseconds = LinuxIO.wallMilliseconds()
+        nowMilliseconds = coarseMonotonicMilliseconds()
     }
 
     package mutating func nextCompletion() -> Completion? {
