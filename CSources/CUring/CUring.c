@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /// The only buffer group.
 #define CU_BUFFER_GROUP 0
@@ -26,16 +27,17 @@ struct cu_ring {
     uint32_t buffer_count;
     struct sockaddr_storage *addresses;
     uint32_t entries;
-    /// Sends without waiting, with something linked behind them, that are queued: each completes in the next submission,
-    /// and when one falls short, what is linked behind it completes, too.
-    uint32_t prompt_sends;
+    /// Quiet sends that are queued: each completes in the next submission, and when one falls short, what is linked
+    /// behind it completes, too.
+    uint32_t quiet_sends;
+    bool arms_receives;
 };
 
-/// Submits in the middle of a turn. Completions of prompt sends may be taken before the turn's wait, so it must not count
+/// Submits in the middle of a turn. Completions of quiet sends may be taken before the turn's wait, so it must not count
 /// on them.
 static void submit_early(struct cu_ring *ring) {
     io_uring_submit(&ring->uring);
-    ring->prompt_sends = 0;
+    ring->quiet_sends = 0;
 }
 
 /// A free submission entry; when the queue is full, what is queued is submitted first. NULL only if the kernel takes
@@ -103,6 +105,23 @@ static int32_t open_buffers(struct cu_ring *ring, uint32_t buffer_count) {
     return 0;
 }
 
+/// One byte through an armed receive for one byte: kernels without the byte count refuse it (EINVAL).
+static bool try_armed_receive(struct cu_ring *ring) {
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) return false;
+    bool works = false;
+    struct cu_completion completion;
+    if (write(pair[1], "", 1) == 1 && cu_queue_receives(ring, pair[0], 1, 0) == 0 &&
+        cu_submit_and_wait(ring, 1000000000) == 0 && cu_reap(ring, &completion, 1) == 1) {
+        works = completion.result == 1 && !(completion.flags & IORING_CQE_F_MORE);
+        if (completion.flags & IORING_CQE_F_BUFFER)
+            cu_recycle(ring, (uint16_t)(completion.flags >> IORING_CQE_BUFFER_SHIFT));
+    }
+    close(pair[0]);
+    close(pair[1]);
+    return works;
+}
+
 // Why C: liburing's set-up structures.
 int32_t cu_open(struct cu_ring **made, uint32_t entries, uint32_t buffer_bytes, uint32_t buffer_capacity,
                 uint32_t buffer_count) {
@@ -128,6 +147,7 @@ int32_t cu_open(struct cu_ring **made, uint32_t entries, uint32_t buffer_bytes, 
         cu_close(ring);
         return result;
     }
+    ring->arms_receives = try_armed_receive(ring);
     *made = ring;
     return 0;
 }
@@ -146,8 +166,8 @@ uint32_t cu_buffer_count(const struct cu_ring *ring) { return ring->buffer_count
 int32_t cu_submit_and_wait(struct cu_ring *ring, int64_t timeout_ns) {
     struct io_uring_cqe *ignored;
     struct __kernel_timespec limit = {.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
-    unsigned wait_count = 1 + ring->prompt_sends;
-    ring->prompt_sends = 0;
+    unsigned wait_count = 1 + ring->quiet_sends;
+    ring->quiet_sends = 0;
     int result = io_uring_submit_and_wait_timeout(&ring->uring, &ignored, wait_count, timeout_ns < 0 ? NULL : &limit,
                                                   NULL);
     if (result >= 0 || result == -ETIME || result == -EINTR) return 0;
@@ -203,18 +223,52 @@ int32_t cu_queue_receive(struct cu_ring *ring, int32_t socket, uint32_t bytes_ma
 
 // Why C: liburing's inline functions.
 int32_t cu_queue_send(struct cu_ring *ring, int32_t socket, const void *bytes, uint32_t count, int32_t waits,
-                      int32_t links_next, uint64_t token) {
-    if (links_next) make_room_for_pair(ring);
+                      uint64_t token) {
     struct io_uring_sqe *sqe = cu_entry(ring);
     if (!sqe) return -1;
-    // MSG_WAITALL makes a short send break the link (Linux 5.19); it does not make it wait.
-    io_uring_prep_send(sqe, socket, bytes, count,
-                       MSG_NOSIGNAL | (waits ? 0 : MSG_DONTWAIT) | (links_next ? MSG_WAITALL : 0));
-    if (links_next) sqe->flags |= IOSQE_IO_LINK;
-    if (!waits && links_next) ring->prompt_sends++;
+    io_uring_prep_send(sqe, socket, bytes, count, MSG_NOSIGNAL | (waits ? 0 : MSG_DONTWAIT));
     sqe->user_data = token;
     return 0;
 }
+
+// Why C: liburing's inline functions.
+int32_t cu_queue_quiet_send(struct cu_ring *ring, int32_t socket, const void *bytes, uint32_t count,
+                            int32_t links_next, uint64_t token) {
+    make_room_for_pair(ring);
+    struct io_uring_sqe *sqe = cu_entry(ring);
+    if (!sqe) return -1;
+    // MSG_WAITALL makes a short send break the link (Linux 5.19); it does not make it wait.
+    io_uring_prep_send(sqe, socket, bytes, count, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_WAITALL);
+    sqe->flags |= IOSQE_IO_LINK;
+    sqe->user_data = token;
+    ring->quiet_sends++;
+    if (links_next) return 0;
+    // Something has to complete beside a send that fell short, or the wait would go on over it: a no-op that is heard of
+    // only when the link breaks.
+    sqe = cu_entry(ring);
+    if (!sqe) return -1;
+    io_uring_prep_nop(sqe);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    sqe->user_data = 0;
+    return 0;
+}
+
+// Why C: liburing's inline functions; the byte count stands in a field that liburing 2.3 has no name for.
+int32_t cu_queue_receives(struct cu_ring *ring, int32_t socket, uint32_t bytes_max, uint64_t token) {
+    struct io_uring_sqe *sqe = cu_entry(ring);
+    if (!sqe) return -1;
+    io_uring_prep_recv_multishot(sqe, socket, NULL, 0, 0);
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = CU_BUFFER_GROUP;
+    sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
+    // sqe->optlen in newer headers.
+    sqe->file_index = bytes_max;
+    sqe->user_data = token;
+    return 0;
+}
+
+// Why C: the structure is opaque to Swift.
+bool cu_arms_receives(const struct cu_ring *ring) { return ring->arms_receives; }
 
 // Why C: liburing's inline functions.
 int32_t cu_queue_connect(struct cu_ring *ring, int32_t socket, const void *address,

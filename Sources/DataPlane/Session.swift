@@ -11,10 +11,10 @@ import SharedState
 import Vocabulary
 
 /// The two ends of a session, as the phases name them.
-enum Side: UInt8, BitwiseCopyable { case client, broker }
+enum Side: BitwiseCopyable { case client, broker }
 
 /// The two directions: `upload` from client to broker, `download` back.
-enum Way: UInt8, BitwiseCopyable { case upload, download }
+enum Way: BitwiseCopyable { case upload, download }
 
 /// One direction's working state.
 struct DirectionState: BitwiseCopyable {
@@ -23,6 +23,8 @@ struct DirectionState: BitwiseCopyable {
     var buffer: BufferID? = nil
     /// Holds the pending bytes while the target has no room.
     var own = OwnMemory()
+    /// Holds what came behind the pending bytes. Apart from `own`, which a send may be reading.
+    var behind = OwnMemory()
     var pipe: PipeDescriptors? = nil
     /// Bytes a second; 0 is no limit.
     var rate: UInt64 = 0

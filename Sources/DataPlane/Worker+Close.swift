@@ -41,6 +41,7 @@ extension Worker where K: ~Copyable {
                 sessions[slot, way].buffer = nil
             }
             sessions[slot, way].own.free()
+            sessions[slot, way].behind.free()
         }
         sessions[slot].preread.free()
         sessions[slot].assigned.free()

@@ -52,8 +52,8 @@ extension Worker where K: ~Copyable {
             socket: broker, address: address, linksNext: !preread.isEmpty, token: begin(.connect, of: slot))
         if !preread.isEmpty {
             unsafe kernel.queueSend(
-                socket: broker, bytes: preread.pointer(at: 0), count: Int(preread.count), waits: true,
-                linksNext: false, token: begin(.sendBroker, of: slot))
+                socket: broker, bytes: preread.pointer(at: 0), count: Int(preread.count), mode: .waiting,
+                token: begin(.sendBroker, of: slot))
         }
     }
 

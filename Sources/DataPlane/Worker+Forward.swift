@@ -19,8 +19,11 @@ extension Worker where K: ~Copyable {
         sessions[slot].forwardingSince = kernel.nowMilliseconds
         sessions[slot].upload.rate = rate(server.uploadRate, of: slot)
         sessions[slot].download.rate = rate(server.downloadRate, of: slot)
-        sessions[slot].upload.machine.isSpliceAllowed = sessions[slot].upload.rate == 0
-        sessions[slot].download.machine.isSpliceAllowed = sessions[slot].download.rate == 0
+        for way in [Way.upload, .download] {
+            let isLimited = sessions[slot, way].rate > 0
+            sessions[slot, way].machine.isSpliceAllowed = !isLimited
+            sessions[slot, way].machine.style = isLimited ? .single : kernel.armsReceives ? .armed : .linked
+        }
         armForwardTimer(slot)
 
         let pending = Int(sessions[slot].preread.count)
@@ -70,10 +73,10 @@ extension Worker where K: ~Copyable {
             if let buffer = completion.buffer { kernel.recycle(buffer) }
             perform(sessions[slot, way].machine.sourceEnded(), way, of: slot)
         case -Errno.noBuffers.rawValue:
-            sessions[slot, way].machine.held()
-            starve(slot, way)
+            perform(sessions[slot, way].machine.receiveLapsed(forWantOfBuffer: true), way, of: slot)
+            if sessions[slot, way].machine.state == .held { starve(slot, way) }
         case -Errno.wouldBlock.rawValue, -Errno.interrupted.rawValue:
-            perform(.receive(expectsData: false), way, of: slot)
+            perform(sessions[slot, way].machine.receiveLapsed(forWantOfBuffer: false), way, of: slot)
         case -Errno.canceled.rawValue:
             // Nothing cancels a receive of a session that goes on, but the send that it was linked to.
             sessions[slot, way].machine.linkBroke()
@@ -87,7 +90,6 @@ extension Worker where K: ~Copyable {
         let count = Int(completion.result)
         let now = kernel.nowMilliseconds
         sessions[slot].lastActivityAt = now
-        sessions[slot, way].buffer = buffer
         sessions[slot, way].received += UInt64(count)
         if way == .download && sessions[slot].firstByteTime == nil {
             sessions[slot].firstByteTime = UInt32(clamping: now - sessions[slot].connectStartedAt)
@@ -95,8 +97,13 @@ extension Worker where K: ~Copyable {
         let rate = sessions[slot, way].rate
         if rate > 0 { sessions[slot, way].resumeAt = now + UInt64(count) * 1000 / rate }
         let action = sessions[slot, way].machine.received(
-            count, hasMoreData: completion.hasMoreData, mayLink: rate == 0)
-        perform(action, way, of: slot)
+            count, hasMoreData: completion.hasMoreData, staysArmed: completion.hasMore)
+        if case .keepBehind = action {
+            keepBehind(buffer, count, way, of: slot)
+        } else {
+            sessions[slot, way].buffer = buffer
+            perform(action, way, of: slot)
+        }
     }
 
     private mutating func targetCompleted(_ completion: Completion, _ way: Way, of slot: Int) {
@@ -112,7 +119,11 @@ extension Worker where K: ~Copyable {
             sessions[slot, way].sent += UInt64(count)
         }
         let action = sessions[slot, way].machine.sent(count)
-        if sessions[slot, way].machine.pendingBytes == 0 { emptied(way, of: slot) }
+        if case .drainBehind = action {
+            emptied(way, of: slot)
+        } else if sessions[slot, way].machine.pendingBytes == 0 {
+            emptied(way, of: slot)
+        }
         perform(action, way, of: slot)
     }
 
@@ -140,7 +151,11 @@ extension Worker where K: ~Copyable {
         switch action {
         case .receive(let expectsData): receive(way, of: slot, expectsData: expectsData)
         case .none: break
-        case .send(let linksReceive): sendFromPool(way, of: slot, linksReceive: linksReceive)
+        case .send(let next): sendFromPool(way, of: slot, next)
+        case .keepBehind: preconditionFailure("what came behind is kept where it came")
+        case .drainBehind:
+            swap(&sessions[slot, way].own, &sessions[slot, way].behind)
+            drain(way, of: slot)
         case .drain: moveToOwnMemory(way, of: slot)
         case .drainRest: drain(way, of: slot)
         case .finish: finish(way, of: slot)
@@ -167,9 +182,27 @@ extension Worker where K: ~Copyable {
             }
             bytesMax = min(bytesMax, allowed)
         }
-        kernel.queueReceive(
-            socket: sessions[slot].socket(way.source), bytesMax: bytesMax, expectsData: expectsData,
-            token: begin(way.sourceOperation, of: slot))
+        let socket = sessions[slot].socket(way.source)
+        if sessions[slot, way].machine.style == .armed && !expectsData {
+            sessions[slot, way].machine.armed()
+            kernel.queueReceives(socket: socket, bytesMax: bytesMax, token: begin(way.sourceOperation, of: slot))
+        } else {
+            kernel.queueReceive(
+                socket: socket, bytesMax: bytesMax, expectsData: expectsData,
+                token: begin(way.sourceOperation, of: slot))
+        }
+    }
+
+    private mutating func keepBehind(_ buffer: BufferID, _ count: Int, _ way: Way, of slot: Int) {
+        let isKept = unsafe sessions[slot, way].behind.append(
+            UnsafeRawBufferPointer(start: kernel.bytes(of: buffer), count: count))
+        kernel.recycle(buffer)
+        if !isKept { closeForMemory(slot) }
+    }
+
+    private mutating func closeForMemory(_ slot: Int) {
+        logSession(.crit, slot, "no memory for what a slow reader has not taken")
+        close(slot, .outOfResources)
     }
 
     /// nginx's limit: rate × (seconds since the start + 1) in all, and a pause of the read's own length after each read.
@@ -186,13 +219,13 @@ extension Worker where K: ~Copyable {
         return nil
     }
 
-    private mutating func sendFromPool(_ way: Way, of slot: Int, linksReceive: Bool) {
+    private mutating func sendFromPool(_ way: Way, of slot: Int, _ next: NextReceive) {
         guard let buffer = sessions[slot, way].buffer else { preconditionFailure("nothing to send from") }
         let count = Int(sessions[slot, way].machine.pendingBytes)
         unsafe kernel.queueSend(
-            socket: sessions[slot].socket(way.target), bytes: kernel.bytes(of: buffer), count: count, waits: false,
-            linksNext: linksReceive, token: begin(way.targetOperation, of: slot))
-        if linksReceive { receive(way, of: slot, expectsData: false) }
+            socket: sessions[slot].socket(way.target), bytes: kernel.bytes(of: buffer), count: count,
+            mode: SendMode(next), token: begin(way.targetOperation, of: slot))
+        if case .linked = next { receive(way, of: slot, expectsData: false) }
     }
 
     private mutating func moveToOwnMemory(_ way: Way, of slot: Int) {
@@ -203,10 +236,7 @@ extension Worker where K: ~Copyable {
             UnsafeRawBufferPointer(start: kernel.bytes(of: buffer) + offset, count: count))
         kernel.recycle(buffer)
         sessions[slot, way].buffer = nil
-        guard isKept else {
-            logSession(.crit, slot, "no memory for what a slow reader has not taken")
-            return close(slot, .outOfResources)
-        }
+        guard isKept else { return closeForMemory(slot) }
         sessions[slot, way].machine.movedToOwnMemory()
         drain(way, of: slot)
     }
@@ -216,8 +246,8 @@ extension Worker where K: ~Copyable {
         let offset = sessions[slot, way].machine.pendingOffset
         let count = Int(sessions[slot, way].machine.pendingBytes)
         unsafe kernel.queueSend(
-            socket: sessions[slot].socket(way.target), bytes: memory.pointer(at: offset), count: count, waits: true,
-            linksNext: false, token: begin(way.targetOperation, of: slot))
+            socket: sessions[slot].socket(way.target), bytes: memory.pointer(at: offset), count: count, mode: .waiting,
+            token: begin(way.targetOperation, of: slot))
     }
 
     /// A source has said goodbye and its last byte is on its way. nginx ends the session here, unless
@@ -301,6 +331,16 @@ extension Worker where K: ~Copyable {
 extension DirectionState {
     /// Held by its rate, not for want of a buffer.
     var isPaused: Bool { machine.state == .held && rate > 0 && resumeAt > 0 }
+}
+
+extension SendMode {
+    init(_ next: NextReceive) {
+        switch next {
+        case .later: self = .prompt
+        case .linked: self = .linked
+        case .armed: self = .quiet
+        }
+    }
 }
 
 extension Way {

@@ -44,7 +44,7 @@ extension Worker where K: ~Copyable {
         let own = sessions[slot].download.own
         let count = Int(own.count - sent)
         unsafe kernel.queueSend(
-            socket: sessions[slot].client, bytes: own.pointer(at: sent), count: count, waits: true, linksNext: false,
+            socket: sessions[slot].client, bytes: own.pointer(at: sent), count: count, mode: .waiting,
             token: begin(.sendClient, of: slot))
     }
 

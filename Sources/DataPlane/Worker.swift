@@ -187,7 +187,7 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
         let slot = Int(completion.token.index)
         // Slots are released only when nothing is in flight, so a stale completion is a fault of ours.
         precondition(sessions[slot].generation == completion.token.generation)
-        sessions[slot].machine.finished(operation.inFlight!)
+        if !completion.hasMore { sessions[slot].machine.finished(operation.inFlight!) }
         switch sessions[slot].machine.state {
         case .closing:
             if let buffer = completion.buffer { kernel.recycle(buffer) }

@@ -11,8 +11,7 @@
 // 3. A receive that succeeds or ends with 0 may carry a buffer; who gets the completion gives it back with `recycle`.
 //    With no buffer left, a receive ends with -ENOBUFS and no data is lost.
 // 4. Of a linked pair the second starts when the first has done all that it was asked for; otherwise it ends with
-//    -ECANCELED. Their completions come in this order. The success of a send that does not wait and has a link behind
-//    it may be told with the next other completion: the worker has nothing to do about it.
+//    -ECANCELED. Their completions come in this order.
 // 5. Memory given to `queueSend` stays valid until its completion. The address given to `queueConnect` is copied.
 // 6. An operation in flight keeps its socket alive over `queueClose`; the number may be used again at once.
 
@@ -25,8 +24,8 @@ package protocol Kernel: ~Copyable {
     /// Since 1970, now. Asked for where a line is written, not in each turn.
     var wallMilliseconds: UInt64 { get }
 
-    /// Submits what is queued and waits for a completion (rule 4 has an exception), no longer than until `deadline` (nil:
-    /// no limit; a deadline in the past: does not wait). Afterwards the times are fresh.
+    /// Submits what is queued and waits for a completion (not counting the success of `quiet` and `linked` sends), no
+    /// longer than until `deadline` (nil: no limit; a deadline in the past: does not wait). Afterwards the times are fresh.
     mutating func turn(until deadline: UInt64?)
     /// The next completion of this turn, nil when all are taken.
     mutating func nextCompletion() -> Completion?
@@ -35,10 +34,12 @@ package protocol Kernel: ~Copyable {
     /// Receives at most `bytesMax` bytes into a buffer of the pool. `expectsData` false: does not try before the
     /// socket says that there is data, which saves a failed attempt.
     mutating func queueReceive(socket: Int32, bytesMax: Int, expectsData: Bool, token: Token)
-    /// `waits` false: completes at once; with -EAGAIN when the socket has no room at all, else with what fits.
-    /// `linksNext`: the operation queued next is linked behind it; such a send's success alone ends no turn's wait.
-    mutating func queueSend(
-        socket: Int32, bytes: UnsafeRawPointer, count: Int, waits: Bool, linksNext: Bool, token: Token)
+    /// True when `queueReceives` may be used (Linux 6.17).
+    var armsReceives: Bool { get }
+    /// Receives again and again into buffers of the pool, whenever there is data, until `bytesMax` bytes have come, or
+    /// to the source's end, an error, or want of a buffer. Not tried before the socket says that there is data.
+    mutating func queueReceives(socket: Int32, bytesMax: Int, token: Token)
+    mutating func queueSend(socket: Int32, bytes: UnsafeRawPointer, count: Int, mode: SendMode, token: Token)
     /// `linksNext`: the operation queued next is linked behind it.
     mutating func queueConnect(socket: Int32, address: SocketAddress, linksNext: Bool, token: Token)
     mutating func queuePoll(descriptor: Int32, events: PollEvents, token: Token)
@@ -79,6 +80,18 @@ package protocol Kernel: ~Copyable {
 extension Kernel where Self: ~Copyable {
     /// For kernels in which a queued close is as good.
     package mutating func closeListener(_ listener: Int32) { queueClose(descriptor: listener) }
+}
+
+/// How a send behaves. All but `waiting` complete in the turn's submission: with -EAGAIN when the socket has no room at
+/// all, else with what fits.
+package enum SendMode: Sendable, Equatable {
+    /// Waits for room, then sends what fits.
+    case waiting
+    case prompt
+    /// Prompt, and when all is sent that alone ends no turn's wait: it asks for nothing.
+    case quiet
+    /// Quiet, and the operation queued next is linked behind it.
+    case linked
 }
 
 package struct PollEvents: OptionSet, Sendable, BitwiseCopyable {

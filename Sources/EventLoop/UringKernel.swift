@@ -88,12 +88,24 @@ import Vocabulary
                 token.bits))
     }
 
+    package var armsReceives: Bool { unsafe cu_arms_receives(ring) }
+
+    package mutating func queueReceives(socket: Int32, bytesMax: Int, token: Token) {
+        let bytes = min(bytesMax, Int(UringKernel.bufferBytes))
+        require(unsafe cu_queue_receives(ring, socket, UInt32(clamping: bytes), token.bits))
+    }
+
     package mutating func queueSend(
-        socket: Int32, bytes: UnsafeRawPointer, count: Int, waits: Bool, linksNext: Bool, token: Token
+        socket: Int32, bytes: UnsafeRawPointer, count: Int, mode: SendMode, token: Token
     ) {
-        require(
-            unsafe cu_queue_send(
-                ring, socket, bytes, UInt32(count), waits ? 1 : 0, linksNext ? 1 : 0, token.bits))
+        let status =
+            switch mode {
+            case .waiting: unsafe cu_queue_send(ring, socket, bytes, UInt32(count), 1, token.bits)
+            case .prompt: unsafe cu_queue_send(ring, socket, bytes, UInt32(count), 0, token.bits)
+            case .quiet: unsafe cu_queue_quiet_send(ring, socket, bytes, UInt32(count), 0, token.bits)
+            case .linked: unsafe cu_queue_quiet_send(ring, socket, bytes, UInt32(count), 1, token.bits)
+            }
+        require(status)
     }
 
     package mutating func queueConnect(socket: Int32, address: SocketAddress, linksNext: Bool, token: Token) {

@@ -13,12 +13,13 @@
 //     receiving ── a burst ──▶ awaitingSource ◀──▶ awaitingTarget ── calm, pipe empty ──▶ receiving
 //     any ── source's end, nothing pending ──▶ ended
 //
-// A small message's send has the next receive linked behind it: both enter the kernel together, and the receive starts
-// when all is sent. A send that falls short breaks the link, and the receive comes back canceled.
+// A receive is one of three: single; linked behind a send, so that both enter the kernel together and the receive starts
+// when all is sent; or armed for many (`isArmed`), until it has brought `proxy_buffer_size` bytes. What an armed receive
+// brings while something is being sent waits behind it.
 //
-// Invariant 1: at most one operation of a direction is under way in the kernel, the linked receive apart, which waits for
-// its send. Invariant 2: once `isSourceEnded`, `pendingBytes` only falls. Invariant 3: in `receiving`, `held` and
-// `ended` nothing is pending.
+// Invariant 1: at most one receive is in the kernel. Invariant 2: once `isSourceEnded`, what is pending only falls.
+// Invariant 3: in `receiving`, `held` and `ended` nothing is pending. Invariant 4: pending and waiting bytes together are
+// at most one buffer of the pool and one armed receive.
 
 /// What the worker does next for a direction.
 package enum DirectionAction: Sendable, Equatable {
@@ -26,8 +27,12 @@ package enum DirectionAction: Sendable, Equatable {
     case receive(expectsData: Bool)
     /// Nothing: the operation that follows is in the kernel already.
     case none
-    /// Send what is pending out of the pool's buffer, without waiting; `linksReceive`: with the next receive behind it.
-    case send(linksReceive: Bool)
+    /// Send what is pending out of the pool's buffer, without waiting.
+    case send(next: NextReceive)
+    /// Keep what came behind what is being sent, in memory of the session's own, and give the pool's buffer back.
+    case keepBehind
+    /// What was pending is sent: send what has come behind it, with waiting.
+    case drainBehind
     /// The target has no room: move what is pending into memory of the session's own, give the pool's buffer back,
     /// send with waiting.
     case drain
@@ -45,8 +50,28 @@ package enum DirectionAction: Sendable, Equatable {
     case endSplice
 }
 
+/// What follows a send out of the pool.
+package enum NextReceive: Sendable, Equatable {
+    /// Nothing yet: the send's end decides.
+    case later
+    /// A receive, linked behind the send.
+    case linked
+    /// The armed one, which is in the kernel.
+    case armed
+}
+
+/// How a direction may receive.
+package enum ReceiveStyle: Sendable, BitwiseCopyable {
+    /// One at a time, each with thought: a rate.
+    case single
+    /// One at a time, linked behind sends.
+    case linked
+    /// Armed for many (Linux 6.17).
+    case armed
+}
+
 package struct DirectionMachine: Sendable, BitwiseCopyable {
-    package enum State: UInt8, Sendable, BitwiseCopyable {
+    package enum State: Sendable, BitwiseCopyable {
         case idle, receiving, held, sending, draining, awaitingSource, awaitingTarget, ended
     }
 
@@ -62,7 +87,10 @@ package struct DirectionMachine: Sendable, BitwiseCopyable {
     package private(set) var isSourceEnded = false
     /// Splicing is refused for this session: no pipe was to be had, or a rate is set.
     package var isSpliceAllowed = true
+    package var style = ReceiveStyle.single
     private var calmWakes: UInt8 = 0
+    /// True exactly while an armed receive is in the kernel and has not told its end.
+    package private(set) var isArmed = false
     /// True exactly while the linked receive is in the kernel and has neither started nor come back canceled, as far as
     /// completions have told.
     private var isReceiveLinked = false
@@ -70,6 +98,8 @@ package struct DirectionMachine: Sendable, BitwiseCopyable {
     package private(set) var pendingBytes: UInt32 = 0
     /// Where in its buffer the pending bytes start.
     package private(set) var pendingOffset: UInt32 = 0
+    /// Received while other bytes are being sent; behind those.
+    package private(set) var waitingBytes: UInt32 = 0
     /// Moved since the direction last paused, counted up to `burstBytesMin`.
     private var burstBytes: UInt32 = 0
 
@@ -89,29 +119,61 @@ package struct DirectionMachine: Sendable, BitwiseCopyable {
         return .receive(expectsData: false)
     }
 
-    /// `count` > 0 bytes came into a buffer of the pool. `mayLink` false: the next receive needs thought first (a rate).
-    package mutating func received(_ count: Int, hasMoreData: Bool, mayLink: Bool) -> DirectionAction {
-        precondition(state == .receiving && count > 0 && pendingBytes == 0)
+    /// An armed receive was queued.
+    package mutating func armed() {
+        precondition(state == .receiving && !isArmed)
+        isArmed = true
+    }
+
+    /// `count` > 0 bytes came into a buffer of the pool; `staysArmed`: the receive that brought them goes on.
+    package mutating func received(_ count: Int, hasMoreData: Bool, staysArmed: Bool) -> DirectionAction {
+        precondition(count > 0 && !isSourceEnded && (isArmed || !staysArmed))
+        let wasArmed = isArmed
+        isArmed = staysArmed
+        let isPause = !hasMoreData && count < DirectionMachine.calmBytesMax
+        burstBytes = isPause ? 0 : min(burstBytes + UInt32(count), UInt32(DirectionMachine.burstBytesMin))
+        if wasArmed && (state == .sending || state == .draining) {
+            waitingBytes += UInt32(count)
+            return .keepBehind
+        }
+        precondition(state == .receiving && pendingBytes == 0)
         state = .sending
         pendingBytes = UInt32(count)
         pendingOffset = 0
-        let isPause = !hasMoreData && count < DirectionMachine.calmBytesMax
-        burstBytes = isPause ? 0 : min(burstBytes + UInt32(count), UInt32(DirectionMachine.burstBytesMin))
-        isReceiveLinked = mayLink && isPause
-        return .send(linksReceive: isReceiveLinked)
+        isReceiveLinked = style == .linked && isPause
+        return .send(next: isArmed ? .armed : isReceiveLinked ? .linked : .later)
     }
 
     /// The source said goodbye.
     package mutating func sourceEnded() -> DirectionAction {
-        precondition(state == .receiving)
         isSourceEnded = true
+        if isArmed && (state == .sending || state == .draining) {
+            isArmed = false
+            return .none
+        }
+        precondition(state == .receiving)
+        isArmed = false
         state = .ended
         return .finish
     }
 
-    /// The pool had no buffer, or the rate allows nothing now; the worker calls `resumed` later.
-    package mutating func held() {
+    /// A receive ended without bytes and without an end: interrupted, or there was no buffer.
+    package mutating func receiveLapsed(forWantOfBuffer: Bool) -> DirectionAction {
+        if isArmed && (state == .sending || state == .draining) {
+            // What is being sent comes first; its end queues the next receive.
+            isArmed = false
+            return .none
+        }
         precondition(state == .receiving)
+        isArmed = false
+        guard forWantOfBuffer else { return .receive(expectsData: false) }
+        state = .held
+        return .none
+    }
+
+    /// The rate allows nothing now; the worker calls `resumed` later.
+    package mutating func held() {
+        precondition(state == .receiving && !isArmed)
         state = .held
     }
 
@@ -132,8 +194,19 @@ package struct DirectionMachine: Sendable, BitwiseCopyable {
             state = .draining
             return .drain
         }
-        state = .receiving
         pendingOffset = 0
+        if waitingBytes > 0 {
+            state = .draining
+            pendingBytes = waitingBytes
+            waitingBytes = 0
+            return .drainBehind
+        }
+        if isSourceEnded {
+            state = .ended
+            return .finish
+        }
+        state = .receiving
+        if isArmed { return .none }
         if isReceiveLinked {
             isReceiveLinked = false
             return .none

@@ -29,7 +29,7 @@ package struct OperationSet: OptionSet, Sendable, BitwiseCopyable {
 }
 
 package struct SessionMachine: Sendable, BitwiseCopyable {
-    package enum State: UInt8, Sendable, BitwiseCopyable {
+    package enum State: Sendable, BitwiseCopyable {
         case free, prereading, routing, connecting, forwarding, responding, closing
     }
 

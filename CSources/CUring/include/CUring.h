@@ -10,6 +10,7 @@
 
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /// One finished operation.
@@ -40,9 +41,8 @@ uint32_t cu_buffer_count(const struct cu_ring *ring);
 /// Adds up to `count` buffers that did not exist; returns how many were added (0 at capacity).
 uint32_t cu_grow_buffers(struct cu_ring *ring, uint32_t count);
 
-/// Submits what is queued and waits for a completion, not counting those of sends that neither wait nor come alone, since
-/// these are there at once and ask for nothing: a message is passed on, its next receive armed and the next event awaited
-/// in one system call. At most `timeout_ns` nanoseconds (negative: no limit).
+/// Submits what is queued and waits for a completion, not counting those of quiet sends, which are there at once and ask
+/// for nothing: a message is passed on and the next event awaited in one system call. At most `timeout_ns` nanoseconds (negative: no limit).
 /// Returns 0, or -errno other than -ETIME and -EINTR, which are 0.
 int32_t cu_submit_and_wait(struct cu_ring *ring, int64_t timeout_ns);
 
@@ -62,10 +62,20 @@ int32_t cu_queue_accept(struct cu_ring *ring, int32_t listener, uint64_t token);
 int32_t cu_queue_receive(struct cu_ring *ring, int32_t socket, uint32_t bytes_max, int32_t poll_first,
                                        uint64_t token);
 
-/// Sends. With `waits` == 0 it completes in its submission: with all, with what there is room for, or with -EAGAIN. With
-/// `links_next` the next queued operation starts when all bytes are sent, and ends with -ECANCELED otherwise.
+/// Whether this kernel has multishot receives that end by a byte count (Linux 6.17), tried at cu_open.
+bool cu_arms_receives(const struct cu_ring *ring);
+
+/// Receives into buffers of the group until `bytes_max` bytes have come. Only where cu_arms_receives.
+int32_t cu_queue_receives(struct cu_ring *ring, int32_t socket, uint32_t bytes_max, uint64_t token);
+
+/// Sends. With `waits` == 0 it completes in its submission: with all, with what there is room for, or with -EAGAIN.
 int32_t cu_queue_send(struct cu_ring *ring, int32_t socket, const void *bytes, uint32_t count, int32_t waits,
-                      int32_t links_next, uint64_t token);
+                      uint64_t token);
+
+/// Sends without waiting, and when all is sent that completion alone ends no wait. With `links_next` the next queued
+/// operation starts then, and ends with -ECANCELED otherwise.
+int32_t cu_queue_quiet_send(struct cu_ring *ring, int32_t socket, const void *bytes, uint32_t count,
+                            int32_t links_next, uint64_t token);
 
 /// Connects. The address is copied: it may go once this returns. With `links_next` the next queued operation starts
 /// when this one has succeeded, and ends with -ECANCELED when it fails.
