@@ -79,7 +79,7 @@ extension Worker where K: ~Copyable {
             perform(sessions[slot, way].machine.receiveLapsed(forWantOfBuffer: false), way, of: slot)
         case -Errno.canceled.rawValue:
             // Nothing cancels a receive of a session that goes on, but the send that it was linked to.
-            sessions[slot, way].machine.linkBroke()
+            perform(sessions[slot, way].machine.linkBroke(), way, of: slot)
         default:
             broken(way.source, "recv", Errno(rawValue: -completion.result), slot)
         }

@@ -94,6 +94,8 @@ package struct DirectionMachine: Sendable, BitwiseCopyable {
     /// True exactly while the linked receive is in the kernel and has neither started nor come back canceled, as far as
     /// completions have told.
     private var isReceiveLinked = false
+    /// True exactly while that receive is bound to come back canceled, since its send fell short.
+    private var isLinkBroken = false
     /// Received and not yet sent.
     package private(set) var pendingBytes: UInt32 = 0
     /// Where in its buffer the pending bytes start.
@@ -192,6 +194,7 @@ package struct DirectionMachine: Sendable, BitwiseCopyable {
         if pendingBytes > 0 {
             if state == .draining { return .drainRest }
             state = .draining
+            isLinkBroken = isReceiveLinked
             return .drain
         }
         pendingOffset = 0
@@ -207,6 +210,8 @@ package struct DirectionMachine: Sendable, BitwiseCopyable {
         }
         state = .receiving
         if isArmed { return .none }
+        // Of a broken link the receive has to come back before another is queued.
+        if isLinkBroken { return .none }
         if isReceiveLinked {
             isReceiveLinked = false
             return .none
@@ -216,9 +221,11 @@ package struct DirectionMachine: Sendable, BitwiseCopyable {
     }
 
     /// The linked receive came back canceled, since its send fell short.
-    package mutating func linkBroke() {
-        precondition(isReceiveLinked && state == .draining)
+    package mutating func linkBroke() -> DirectionAction {
+        precondition(isLinkBroken && (state == .draining || state == .receiving))
         isReceiveLinked = false
+        isLinkBroken = false
+        return state == .receiving ? .receive(expectsData: false) : .none
     }
 
     /// The pending bytes now start at the head of the session's own memory.

@@ -19,7 +19,7 @@ struct DirectionMachineTests {
         var machine = receiving()
         var action = DirectionAction.receive(expectsData: false)
         for _ in 0..<(DirectionMachine.burstBytesMin / 16_384) {
-            _ = machine.received(16_384, hasMoreData: true)
+            _ = machine.received(16_384, hasMoreData: true, staysArmed: false)
             action = machine.sent(16_384)
         }
         return (machine, action)
@@ -42,9 +42,9 @@ struct DirectionMachineTests {
     @Test("gives a message on and receives again")
     func message() {
         var machine = receiving()
-        #expect(machine.received(100, hasMoreData: false) == .send)
+        #expect(machine.received(100, hasMoreData: false, staysArmed: false) == .send(next: .later))
         #expect(machine.sent(100) == .receive(expectsData: false))
-        #expect(machine.received(100, hasMoreData: true) == .send)
+        #expect(machine.received(100, hasMoreData: true, staysArmed: false) == .send(next: .later))
         #expect(machine.sent(100) == .receive(expectsData: true))
         #expect(machine.pendingBytes == 0 && machine.pendingOffset == 0)
     }
@@ -52,7 +52,7 @@ struct DirectionMachineTests {
     @Test("leaves the pool when the target has no room, at once or halfway", arguments: [0, 1, 99])
     func slowTarget(sent: Int) {
         var machine = receiving()
-        _ = machine.received(100, hasMoreData: false)
+        _ = machine.received(100, hasMoreData: false, staysArmed: false)
         #expect(machine.sent(sent) == .drain)
         #expect(machine.pendingOffset == UInt32(sent))
         machine.movedToOwnMemory()
@@ -71,6 +71,57 @@ struct DirectionMachineTests {
         #expect(machine.state == .receiving)
     }
 
+    @Test("a linked receive follows a message that was sent whole, and comes back when it was not")
+    func linked() {
+        var machine = receiving()
+        machine.style = .linked
+        #expect(machine.received(100, hasMoreData: false, staysArmed: false) == .send(next: .linked))
+        #expect(machine.sent(100) == .none)
+        #expect(machine.received(100, hasMoreData: false, staysArmed: false) == .send(next: .linked))
+        #expect(machine.sent(40) == .drain)
+        #expect(machine.linkBroke() == .none)
+        machine.movedToOwnMemory()
+        #expect(machine.sent(60) == .receive(expectsData: false))
+        _ = machine.received(100, hasMoreData: false, staysArmed: false)
+        #expect(machine.sent(0) == .drain)
+        #expect(machine.sent(100) == .none)
+        #expect(machine.linkBroke() == .receive(expectsData: false))
+        #expect(machine.received(100, hasMoreData: true, staysArmed: false) == .send(next: .later))
+    }
+
+    @Test("what an armed receive brings waits behind what is being sent")
+    func armed() {
+        var machine = receiving()
+        machine.style = .armed
+        machine.armed()
+        #expect(machine.received(100, hasMoreData: false, staysArmed: true) == .send(next: .armed))
+        #expect(machine.received(50, hasMoreData: false, staysArmed: true) == .keepBehind)
+        #expect(machine.sent(30) == .drain)
+        machine.movedToOwnMemory()
+        #expect(machine.received(7, hasMoreData: false, staysArmed: false) == .keepBehind)
+        #expect(machine.waitingBytes == 57)
+        #expect(machine.sent(70) == .drainBehind)
+        #expect(machine.pendingBytes == 57 && machine.waitingBytes == 0 && machine.pendingOffset == 0)
+        #expect(machine.sent(57) == .receive(expectsData: false))
+    }
+
+    @Test("an armed receive that ends while something is being sent is heard of afterwards")
+    func armedEnds() {
+        var machine = receiving()
+        machine.armed()
+        _ = machine.received(100, hasMoreData: false, staysArmed: true)
+        #expect(machine.sourceEnded() == .none)
+        #expect(machine.sent(100) == .finish)
+        var starved = receiving()
+        starved.armed()
+        _ = starved.received(100, hasMoreData: false, staysArmed: true)
+        #expect(starved.receiveLapsed(forWantOfBuffer: true) == .none)
+        #expect(starved.sent(100) == .receive(expectsData: false))
+        starved.armed()
+        #expect(starved.receiveLapsed(forWantOfBuffer: true) == .none)
+        #expect(starved.state == .held)
+    }
+
     @Test("ends with its source")
     func end() {
         var machine = receiving()
@@ -85,7 +136,7 @@ struct DirectionMachineTests {
         var refused = receiving()
         refused.isSpliceAllowed = false
         for _ in 0..<100 {
-            _ = refused.received(16_384, hasMoreData: true)
+            _ = refused.received(16_384, hasMoreData: true, staysArmed: false)
             #expect(refused.sent(16_384) == .receive(expectsData: true))
         }
     }
@@ -94,7 +145,7 @@ struct DirectionMachineTests {
     func messagesOnly() {
         var machine = receiving()
         for _ in 0..<10_000 {
-            _ = machine.received(1000, hasMoreData: false)
+            _ = machine.received(1000, hasMoreData: false, staysArmed: false)
             #expect(machine.sent(1000) == .receive(expectsData: false))
         }
     }
@@ -103,7 +154,7 @@ struct DirectionMachineTests {
     func noPipe() {
         var machine = bursting().machine
         #expect(machine.spliceRefused() == .receive(expectsData: true))
-        _ = machine.received(16_384, hasMoreData: true)
+        _ = machine.received(16_384, hasMoreData: true, staysArmed: false)
         #expect(machine.sent(16_384) == .receive(expectsData: true))
     }
 

@@ -101,6 +101,7 @@ extension Weather {
         weather.chanceOfShort = Int.random(in: 0...40, using: &random)
         weather.chanceOfDelay = Int.random(in: 0...60, using: &random)
         weather.delayMax = chance(20, &random) ? 200 : 5
+        weather.armsReceives = chance(60, &random)
         return weather
     }
 }

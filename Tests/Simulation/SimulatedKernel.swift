@@ -40,12 +40,24 @@ struct SimulatedKernel: Kernel, ~Copyable {
                 socket: world.socket(socket, for: "receive")))
     }
 
-    mutating func queueSend(socket: Int32, bytes: UnsafeRawPointer, count: Int, waits: Bool, token: Token) {
+    /// Old and new kernels take turns, by seed.
+    var armsReceives: Bool { world.weather.armsReceives }
+
+    mutating func queueReceives(socket: Int32, bytesMax: Int, token: Token) {
+        if bytesMax <= 0 { world.fault("receives of \(bytesMax) bytes") }
+        if !armsReceives { world.fault("an armed receive at a kernel that has none") }
+        world.queue(
+            KernelOperation(
+                token: token, kind: .receives(bytesMax: max(1, bytesMax)),
+                socket: world.socket(socket, for: "receives")))
+    }
+
+    mutating func queueSend(socket: Int32, bytes: UnsafeRawPointer, count: Int, mode: SendMode, token: Token) {
         if count <= 0 { world.fault("a send of \(count) bytes") }
         world.queue(
             KernelOperation(
-                token: token, kind: unsafe .send(bytes, count: max(1, count), waits: waits),
-                socket: world.socket(socket, for: "send")))
+                token: token, kind: unsafe .send(bytes, count: max(1, count), mode),
+                socket: world.socket(socket, for: "send")), linksNext: mode == .linked)
     }
 
     mutating func queueConnect(socket: Int32, address: SocketAddress, linksNext: Bool, token: Token) {

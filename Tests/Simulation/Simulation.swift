@@ -222,8 +222,8 @@ final class Simulation {
             living += 1
             operations += worker.sessions[slot].machine.inFlight.rawValue.nonzeroBitCount
             for way in [Way.upload, .download] {
-                if let buffer = worker.sessions[slot][way].buffer { buffers.append(buffer.number) }
-                if let pipe = worker.sessions[slot][way].pipe {
+                if let buffer = worker.sessions[slot, way].buffer { buffers.append(buffer.number) }
+                if let pipe = worker.sessions[slot, way].pipe {
                     pipes += 1
                     numbers.formUnion([pipe.readEnd, pipe.writeEnd])
                 }

@@ -14,7 +14,9 @@ final class KernelOperation {
     @safe enum Kind {
         case accept(Listener)
         case receive(bytesMax: Int)
-        case send(UnsafeRawPointer, count: Int, waits: Bool)
+        /// Until so many bytes have come.
+        case receives(bytesMax: Int)
+        case send(UnsafeRawPointer, count: Int, SendMode)
         case connect(IPEndpoint)
         case poll(PollEvents)
         /// A poll of a descriptor that is not simulated: the link, the signals.
@@ -26,6 +28,8 @@ final class KernelOperation {
     /// Starts when this one has succeeded.
     var linked: KernelOperation?
     var isDone = false
+    /// What an armed receive has brought.
+    var broughtBytes = 0
     /// Completions of this operation come after this place.
     var after: (at: UInt64, key: UInt64)?
 
@@ -33,6 +37,14 @@ final class KernelOperation {
         self.token = token
         self.kind = kind
         self.socket = socket
+    }
+}
+
+extension KernelOperation {
+    /// A link goes on behind it: a send that fell short breaks one, too.
+    func hasDoneAll(_ result: Int32) -> Bool {
+        if case .send(_, let count, _) = kind { return result == Int32(count) }
+        return result >= 0
     }
 }
 
@@ -74,6 +86,7 @@ struct Weather {
     var chanceOfNoDescriptor = 0
     var chanceOfNoPipe = 5
     var delayMax: UInt64 = 5
+    var armsReceives = true
 }
 
 @safe final class World {
@@ -288,7 +301,7 @@ struct Weather {
         if !entry.completion.hasMore { inFlight[entry.operation.token.bits] = nil }
         if let socket = entry.operation.socket, !socket.isDescriptorClosed, entry.completion.result > 0 {
             switch entry.operation.kind {
-            case .receive: socket.heardReceived += Int(entry.completion.result)
+            case .receive, .receives: socket.heardReceived += Int(entry.completion.result)
             case .send: socket.heardSent += Int(entry.completion.result)
             default: break
             }
@@ -369,7 +382,7 @@ struct Weather {
         if let linked = operation.linked {
             linked.after = operation.after
             operation.linked = nil
-            if result >= 0 {
+            if operation.hasDoneAll(result) {
                 attempt(linked, isFirst: true)
             } else {
                 complete(linked, -Errno.canceled.rawValue)
@@ -385,8 +398,9 @@ struct Weather {
         switch operation.kind {
         case .accept(let listener): attemptAccept(operation, listener)
         case .receive(let bytesMax): attemptReceive(operation, bytesMax)
-        case .send(let bytes, let count, let waits):
-            unsafe attemptSend(operation, bytes, count, waits: waits)
+        case .receives(let bytesMax): attemptReceives(operation, bytesMax)
+        case .send(let bytes, let count, let mode):
+            unsafe attemptSend(operation, bytes, count, mode)
         case .connect(let address):
             guard isFirst else { return }
             let fate = connectFate(address)
@@ -455,10 +469,35 @@ struct Weather {
         }
     }
 
-    private func attemptSend(_ operation: KernelOperation, _ bytes: UnsafeRawPointer, _ count: Int, waits: Bool) {
+    /// Goes on while there is data and a buffer; ends by the byte count, the source's end, an error, or at random.
+    private func attemptReceives(_ operation: KernelOperation, _ bytesMax: Int) {
+        while !operation.isDone, let socket = operation.socket, socket.isReadable {
+            guard let buffer = freeBuffers.last else { return complete(operation, -Errno.noBuffers.rawValue) }
+            var count = min(bytesMax - operation.broughtBytes, weather.bufferBytes)
+            if chance(weather.chanceOfShort) { count = draw(1...count) }
+            switch socket.read(count) {
+            case .bytes(let bytes):
+                freeBuffers.removeLast()
+                unsafe bytes.withUnsafeBytes {
+                    unsafe buffers[Int(buffer)].copyMemory(from: $0.baseAddress!, byteCount: $0.count)
+                }
+                operation.broughtBytes += bytes.count
+                let isOver = operation.broughtBytes == bytesMax || chance(5)
+                complete(
+                    operation, Int32(bytes.count), buffer: BufferID(buffer), hasMore: !isOver,
+                    hasMoreData: socket.incoming.count > 0)
+                touched(socket.peer)
+            case .end: complete(operation, 0)
+            case .error(let error): complete(operation, -error)
+            case .wouldBlock: return
+            }
+        }
+    }
+
+    private func attemptSend(_ operation: KernelOperation, _ bytes: UnsafeRawPointer, _ count: Int, _ mode: SendMode) {
         guard let socket = operation.socket else { return }
         guard socket.hasRoom else {
-            if !waits { complete(operation, -Errno.wouldBlock.rawValue) }
+            if mode != .waiting { complete(operation, -Errno.wouldBlock.rawValue) }
             return
         }
         let part = chance(weather.chanceOfShort) ? draw(1...count) : count
