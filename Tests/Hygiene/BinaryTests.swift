@@ -12,7 +12,7 @@ struct BinaryTests {
     /// nothing of it runs is what the thread count shows.
     @Test("weir links no Foundation and no SwiftNIO")
     func links() throws {
-        let data = try Data(contentsOf: URL(fileURLWithPath: WeirInstance.binary))
+        let data = try Data(contentsOf: URL(fileURLWithPath: WeirBinary.path))
         for name in ["libFoundation", "libFoundationEssentials", "NIOCore", "NIOPosix"] {
             #expect(data.range(of: Data(name.utf8)) == nil, "weir contains \(name)")
         }
