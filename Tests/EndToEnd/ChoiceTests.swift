@@ -91,7 +91,8 @@ struct ChoiceTests {
             server \(group.brokers[0].endpoint.text) max_fails=0;
             """
         let stream = """
-            log_format tries '$mqtt_preread_clientid|$status|$upstream_addr|$upstream_connect_time|$upstream_bytes_sent';
+            log_format tries '$mqtt_preread_clientid|$status|$upstream_addr|$upstream_connect_time|'
+                             '$upstream_bytes_sent';
             access_log logs/access.log tries;
             mqtt_preread on;
             upstream brokers { \(servers) }
@@ -155,7 +156,7 @@ struct ChoiceTests {
         let ports = try PortRegistry.take(count: 4)
         let full = try ports.dropFirst().map { try FullListener(port: $0) }
         let stream = """
-            upstream brokers { \(ports.dropFirst().map { "server 127.0.0.1:\($0) max_fails=0;" }.joined(separator: " ")) }
+            upstream brokers { \(ports.dropFirst().map { "server 127.0.0.1:\($0) max_fails=0;" }.joined()) }
             server {
                 listen 127.0.0.1:\(ports[0]);
                 mqtt_preread on;

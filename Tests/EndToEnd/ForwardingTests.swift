@@ -119,7 +119,8 @@ struct ForwardingTests {
         let broker = try NullBroker()
         let port = try PortRegistry.take()
         let stream = """
-            server { listen 127.0.0.1:\(port); mqtt_preread on; proxy_timeout 600ms; proxy_pass \(broker.endpoint.text); }
+            mqtt_preread on;
+            server { listen 127.0.0.1:\(port); proxy_timeout 600ms; proxy_pass \(broker.endpoint.text); }
             """
         try await withWeir(stream: stream) { weir in
             let idle = try MQTTTestClient.connected(to: .ipv4(port), id: "idle")
@@ -212,7 +213,11 @@ struct ForwardingTests {
         let broker = try NullBroker()
         let stream = """
             map $remote_addr $zone { default far; 127.0.0.1 near; ~^127\\.0\\.1\\.(?<last>\\d+)$ "west-$last"; }
-            server { listen 127.0.0.1:\(ports[0]); set $greeting "hello $zone"; return "$greeting from ${server_port}\\n"; }
+            server {
+                listen 127.0.0.1:\(ports[0]);
+                set $greeting "hello $zone";
+                return "$greeting from ${server_port}\\n";
+            }
             server {
                 listen 127.0.0.1:\(ports[1]);
                 allow 127.0.0.1; deny 127.0.0.0/8; allow all;

@@ -163,8 +163,16 @@ struct HealthTests {
             upstream c { zone c 64k; server \(brokers.brokers[2].endpoint.text); }
             match green { expect ~* "status: green [(][0-9]+ nodes[)]"; }
             match blue { expect ~ "status: blue"; }
-            server { listen 127.0.0.1:\(ports[0]); proxy_pass a; health_check interval=200ms match=green port=\(sidePort); }
-            server { listen 127.0.0.1:\(ports[1]); proxy_pass b; health_check interval=200ms match=blue port=\(sidePort); }
+            server {
+                listen 127.0.0.1:\(ports[0]);
+                proxy_pass a;
+                health_check interval=200ms match=green port=\(sidePort);
+            }
+            server {
+                listen 127.0.0.1:\(ports[1]);
+                proxy_pass b;
+                health_check interval=200ms match=blue port=\(sidePort);
+            }
             server { listen 127.0.0.1:\(ports[2]); proxy_pass c; health_check interval=200ms; }
             """
         try await withWeir(stream: stream) { weir in

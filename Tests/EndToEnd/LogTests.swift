@@ -26,7 +26,8 @@ struct LogTests {
         let stream = #"""
             map $mqtt_preread_clientid $loud { default 1; ~^quiet 0; }
             log_format plain '$mqtt_preread_clientid|$mqtt_preread_username|$status|$protocol|$server_port';
-            log_format json escape=json '{"id":"$mqtt_preread_clientid","user":"$mqtt_preread_username","status":$status}';
+            log_format json escape=json '{"id":"$mqtt_preread_clientid",'
+                                        '"user":"$mqtt_preread_username","status":$status}';
             log_format raw escape=none '$mqtt_preread_clientid';
             server {
                 listen 127.0.0.1:PORT;
@@ -65,7 +66,10 @@ struct LogTests {
         let stream = """
             log_format id '$mqtt_preread_clientid';
             mqtt_preread on;
-            server { listen 127.0.0.1:\(ports[0]); proxy_pass \(broker.endpoint.text); access_log logs/held.log id buffer=4k; }
+            server {
+                listen 127.0.0.1:\(ports[0]); proxy_pass \(broker.endpoint.text);
+                access_log logs/held.log id buffer=4k;
+            }
             server {
                 listen 127.0.0.1:\(ports[1]); proxy_pass \(broker.endpoint.text);
                 access_log logs/timed.log id buffer=4k flush=700ms;
@@ -119,7 +123,8 @@ struct LogTests {
         let dead = try PortRegistry.take()
         let port = try PortRegistry.take()
         let stream = """
-            server { listen 127.0.0.1:\(port); mqtt_preread on; proxy_pass 127.0.0.1:\(dead); error_log logs/own.log error; }
+            mqtt_preread on;
+            server { listen 127.0.0.1:\(port); proxy_pass 127.0.0.1:\(dead); error_log logs/own.log error; }
             """
         let weir = try await start(stream, level: "warn")
         _ = try MQTTTestClient(to: .ipv4(port), id: "x").connection.waitForEnd()
@@ -127,7 +132,12 @@ struct LogTests {
         let own = lines(of: weir.directory.path("logs/own.log"))
         #expect(own.count == 1)
         let shape =
-            #/\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[error\] \d+#\d+: \*\d+ connect\(\) failed \(111: Connection refused\) while connecting to upstream, client: 127\.0\.0\.1, server: 127\.0\.0\.1:\d+, upstream: "127\.0\.0\.1:\d+", bytes from/to client:\d+/\d+, bytes from/to upstream:0/0/#
+            #/
+            \d{4}/\d\d/\d\d\ \d\d:\d\d:\d\d\ \[error\]\ \d+\#\d+:\ \*\d+
+            \ connect\(\)\ failed\ \(111:\ Connection\ refused\)\ while\ connecting\ to\ upstream
+            ,\ client:\ 127\.0\.0\.1,\ server:\ 127\.0\.0\.1:\d+,\ upstream:\ "127\.0\.0\.1:\d+"
+            ,\ bytes\ from/to\ client:\d+/\d+,\ bytes\ from/to\ upstream:0/0
+            /#
         #expect(own[0].wholeMatch(of: shape) != nil, "\(own[0])")
         try await weir.stop()
         #expect(!weir.errorLines.contains { $0.contains("[info]") || $0.contains("[notice]") })

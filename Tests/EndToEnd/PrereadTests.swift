@@ -15,8 +15,8 @@ struct PrereadTests {
         let broker = try NullBroker()
         let port = try PortRegistry.take()
         let stream = """
-            log_format mqtt '$mqtt_preread_clientid|$mqtt_client_id|$mqtt_clientid|$mqtt_preread_username|$mqtt_version|'
-                            '$mqtt_keepalive|$mqtt_clean_start';
+            log_format mqtt '$mqtt_preread_clientid|$mqtt_client_id|$mqtt_clientid|$mqtt_preread_username|'
+                            '$mqtt_version|$mqtt_keepalive|$mqtt_clean_start';
             server {
                 listen 127.0.0.1:\(port);
                 mqtt_preread on;

@@ -70,8 +70,8 @@ package enum ListeningPorts {
         }
     }
 
-    /// The kernel gives a table out piece by piece, which Foundation takes for its end, and lists listeners first, before
-    /// what may be a hundred thousand connections.
+    /// The kernel gives a table out piece by piece, which Foundation takes for its end, and lists listeners first,
+    /// before what may be a hundred thousand connections.
     private static func listeners(in table: String) -> [[Substring]] {
         guard let file = FileHandle(forReadingAtPath: table) else { return [] }
         defer { try? file.close() }
