@@ -253,6 +253,11 @@ int32_t cu_queue_quiet_send(struct cu_ring *ring, int32_t socket, const void *by
     return 0;
 }
 
+// Why C: the structure is opaque to Swift.
+void cu_heed_send(struct cu_ring *ring) {
+    if (ring->quiet_sends > 0) ring->quiet_sends--;
+}
+
 // Why C: liburing's inline functions; the byte count stands in a field that liburing 2.3 has no name for.
 int32_t cu_queue_receives(struct cu_ring *ring, int32_t socket, uint32_t bytes_max, uint64_t token) {
     struct io_uring_sqe *sqe = cu_entry(ring);

@@ -25,6 +25,8 @@ extension Worker where K: ~Copyable {
         where sessions[slot].machine.inFlight.contains(operation.inFlight!) {
             kernel.queueCancel(target: token(operation, of: slot))
         }
+        // The slot waits for a send that the turn would not count.
+        for way in [Way.upload, .download] where sessions[slot, way].machine.state == .sending { kernel.heedSend() }
         returnPipe(.upload, of: slot)
         returnPipe(.download, of: slot)
         kernel.queueClose(descriptor: sessions[slot].client)

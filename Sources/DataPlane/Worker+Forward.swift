@@ -66,6 +66,8 @@ extension Worker where K: ~Copyable {
 
     private mutating func sourceCompleted(_ completion: Completion, _ way: Way, of slot: Int) {
         if sessions[slot, way].machine.isSplicing { return pump(way, of: slot) }
+        // Bytes or an end in one batch with the bytes before them: they wait for a send that the turn would not count.
+        if sessions[slot, way].machine.state == .sending { kernel.heedSend() }
         switch completion.result {
         case 1...:
             received(completion, way, of: slot)

@@ -40,6 +40,9 @@ package protocol Kernel: ~Copyable {
     /// to the source's end, an error, or want of a buffer. Not tried before the socket says that there is data.
     mutating func queueReceives(socket: Int32, bytesMax: Int, token: Token)
     mutating func queueSend(socket: Int32, bytes: UnsafeRawPointer, count: Int, mode: SendMode, token: Token)
+    /// A `quiet` or `linked` send that was queued since the last turn matters after all: something waits for it that
+    /// nothing else tells of, so the next turn counts it. Once too often only ends a wait early.
+    mutating func heedSend()
     /// `linksNext`: the operation queued next is linked behind it.
     mutating func queueConnect(socket: Int32, address: SocketAddress, linksNext: Bool, token: Token)
     mutating func queuePoll(descriptor: Int32, events: PollEvents, token: Token)
@@ -80,6 +83,8 @@ package protocol Kernel: ~Copyable {
 extension Kernel where Self: ~Copyable {
     /// For kernels in which a queued close is as good.
     package mutating func closeListener(_ listener: Int32) { queueClose(descriptor: listener) }
+    /// For kernels whose turns end with any completion.
+    package mutating func heedSend() {}
 }
 
 /// How a send behaves. All but `waiting` complete in the turn's submission: with -EAGAIN when the socket has no room at

@@ -108,6 +108,8 @@ import Vocabulary
         require(status)
     }
 
+    package mutating func heedSend() { unsafe cu_heed_send(ring) }
+
     package mutating func queueConnect(socket: Int32, address: SocketAddress, linksNext: Bool, token: Token) {
         let status = unsafe address.withPointer { pointer, length in
             unsafe cu_queue_connect(ring, socket, pointer, length, linksNext ? 1 : 0, token.bits)

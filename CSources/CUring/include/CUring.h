@@ -76,6 +76,8 @@ int32_t cu_queue_send(struct cu_ring *ring, int32_t socket, const void *bytes, u
 /// operation starts then, and ends with -ECANCELED otherwise.
 int32_t cu_queue_quiet_send(struct cu_ring *ring, int32_t socket, const void *bytes, uint32_t count,
                             int32_t links_next, uint64_t token);
+/// A quiet send queued since the last wait matters after all: its completion ends a wait like any other.
+void cu_heed_send(struct cu_ring *ring);
 
 /// Connects. The address is copied: it may go once this returns. With `links_next` the next queued operation starts
 /// when this one has succeeded, and ends with -ECANCELED when it fails.
