@@ -24,8 +24,12 @@ import Vocabulary
 /// Whose operation a completion ends; the operation byte of its token.
 enum Operation: UInt8 {
     case accept = 1
-    case connect, receiveClient, receiveBroker, sendClient, sendBroker
+    case connect, receiveClient, receiveBroker, sendClient, sendBroker, hangupClient, hangupBroker
     case link, signal
+
+    static let ofSessions: [Operation] = [
+        .connect, .receiveClient, .receiveBroker, .sendClient, .sendBroker, .hangupClient, .hangupBroker,
+    ]
 
     /// The session machine's word for it; nil for operations of the worker itself.
     var inFlight: OperationSet? {
@@ -35,6 +39,8 @@ enum Operation: UInt8 {
         case .receiveBroker: .receiveBroker
         case .sendClient: .sendClient
         case .sendBroker: .sendBroker
+        case .hangupClient: .hangupClient
+        case .hangupBroker: .hangupBroker
         case .accept, .link, .signal: nil
         }
     }
@@ -178,7 +184,7 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
         case .accept: acceptCompleted(completion)
         case .link: linkIsReadable()
         case .signal: signalIsReadable()
-        case .connect, .receiveClient, .receiveBroker, .sendClient, .sendBroker:
+        case .connect, .receiveClient, .receiveBroker, .sendClient, .sendBroker, .hangupClient, .hangupBroker:
             sessionCompleted(operation, completion)
         }
     }

@@ -350,7 +350,9 @@ struct Weather {
             schedule(.connectEnds(operation, fate.result), at: now + fate.delay)
         case .poll(let events):
             guard let socket = operation.socket else { return }
-            if events.contains(.readable) && socket.isReadable || events.contains(.writable) && socket.isWritable {
+            if events.contains(.readable) && socket.isReadable || events.contains(.writable) && socket.isWritable
+                || events.contains(.hangup) && socket.isHungUp
+            {
                 complete(operation, 1)
             }
         case .pollReal: realPolls.append(operation)
@@ -412,8 +414,10 @@ struct Weather {
         }
     }
 
-    /// Goes on while there is data and a buffer; ends by the byte count, the source's end, an error, or at random.
+    /// Goes on while there is data and a buffer; ends by the byte count, the source's end, an error, or at random. Misses
+    /// an end that comes together with data, as Linux does.
     private func attemptReceives(_ operation: KernelOperation, _ bytesMax: Int) {
+        let before = operation.broughtBytes
         while !operation.isDone, let socket = operation.socket, socket.isReadable {
             guard let buffer = freeBuffers.last else { return complete(operation, -Errno.noBuffers.rawValue) }
             var count = min(bytesMax - operation.broughtBytes, weather.bufferBytes)
@@ -430,7 +434,9 @@ struct Weather {
                     operation, Int32(bytes.count), buffer: BufferID(buffer), hasMore: !isOver,
                     hasMoreData: socket.incoming.count > 0)
                 touched(socket.peer)
-            case .end: complete(operation, 0)
+            case .end:
+                if operation.broughtBytes > before { return }
+                complete(operation, 0)
             case .error(let error): complete(operation, -error)
             case .wouldBlock: return
             }
