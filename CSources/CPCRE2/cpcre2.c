@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the Swift side takes for granted about PCRE2, proven when this is compiled. No wrappers: Swift calls the library.
+// What the Swift side takes for granted about PCRE2, proven when this is compiled. No wrappers: Swift calls the
+// library.
 
 #include "cpcre2.h"
 

@@ -33,8 +33,8 @@ struct cu_ring {
     bool arms_receives;
 };
 
-/// Submits in the middle of a turn. Completions of quiet sends may be taken before the turn's wait, so it must not count
-/// on them.
+/// Submits in the middle of a turn. Completions of quiet sends may be taken before the turn's wait, so it must not
+/// count on them.
 static void submit_early(struct cu_ring *ring) {
     io_uring_submit(&ring->uring);
     ring->quiet_sends = 0;
@@ -243,8 +243,8 @@ int32_t cu_queue_quiet_send(struct cu_ring *ring, int32_t socket, const void *by
     sqe->user_data = token;
     ring->quiet_sends++;
     if (links_next) return 0;
-    // Something has to complete beside a send that fell short, or the wait would go on over it: a no-op that is heard of
-    // only when the link breaks.
+    // Something has to complete beside a send that fell short, or the wait would go on over it: a no-op that is heard
+    // of only when the link breaks.
     sqe = cu_entry(ring);
     if (!sqe) return -1;
     io_uring_prep_nop(sqe);

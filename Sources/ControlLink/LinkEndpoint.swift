@@ -41,7 +41,8 @@ package struct LinkEndpoint: ~Copyable {
     /// For poll sets and rings.
     package var number: Int32 { socket.number }
 
-    /// Both ends, as numbers: one goes with the child, the other stays, and each process closes the one it does not own.
+    /// Both ends, as numbers: one goes with the child, the other stays, and each process closes the one it does not
+    /// own.
     package static func makePair() throws(Errno) -> (master: Int32, child: Int32) {
         let pair = try Sockets.makePair(keepsPackets: true)
         let master = Descriptor(pair.first)
@@ -51,10 +52,10 @@ package struct LinkEndpoint: ~Copyable {
         return (master.release(), child.release())
     }
 
-    /// True: sent, and the caller may close its descriptor, which is the receiver's now as well. False: no room now; try
-    /// again when the socket is writable, or later: the kernel also bounds how many descriptors of a user are under way
-    /// (RLIMIT_NOFILE, unix(7)), and tells nobody when there is room again. `brokenPipe` or `connectionReset`: the other
-    /// side has gone.
+    /// True: sent, and the caller may close its descriptor, which is the receiver's now as well. False: no room now;
+    /// try again when the socket is writable, or later: the kernel also bounds how many descriptors of a user are under
+    /// way (RLIMIT_NOFILE, unix(7)), and tells nobody when there is room again. `brokenPipe` or `connectionReset`: the
+    /// other side has gone.
     package borrowing func send(_ message: LinkMessage, descriptor: Int32? = nil) throws(Errno) -> Bool {
         let packet = message.packet
         let number = socket.number

@@ -74,8 +74,8 @@ struct Session: BitwiseCopyable {
     var firstByteTime: UInt32? = nil
     var peer: PeerSlot? = nil
     var brokerEndpoint: IPEndpoint? = nil
-    /// Only while a server is being chosen: the group in `routing`'s configuration, the peer in the group, what was tried
-    /// (an index into the worker's pool).
+    /// Only while a server is being chosen: the group in `routing`'s configuration, the peer in the group, what was
+    /// tried (an index into the worker's pool).
     var group: Int32 = -1
     var peerIndex: Int32 = 0
     var triesIndex: Int32 = -1

@@ -66,10 +66,14 @@ extension Worker where K: ~Copyable {
 
     private mutating func acceptFailed(_ error: Errno) {
         region.countDescriptorsStarved(identity.slot)
+        let now = kernel.nowMilliseconds
+        acceptResumesAt = now + Self.acceptPauseMilliseconds
+        // Each session that ends makes the next try at once; one line a second says what there is to say.
+        guard acceptLogQuietUntil <= now else { return }
+        acceptLogQuietUntil = now + Self.capacityLogPauseMilliseconds
         logWorker(
             .crit,
             "accept4() failed (\(error.numberedText)); accepting again in 0.5 s, or raise worker_rlimit_nofile")
-        acceptResumesAt = kernel.nowMilliseconds + Self.acceptPauseMilliseconds
     }
 
     /// Stops accepting at a listener; what is queued is still taken, then it is closed.

@@ -38,8 +38,8 @@ extension Worker where K: ~Copyable {
             case SIGHUP, SIGUSR1:
                 logWorker(
                     .notice,
-                    "signal \(signal.number) received from \(signal.sender), ignoring: reloads and new logs come from a "
-                        + "master process")
+                    "signal \(signal.number) received from \(signal.sender), ignoring: reloads and new logs come from "
+                        + "a master process")
             default:
                 break
             }
@@ -117,6 +117,10 @@ extension Worker where K: ~Copyable {
     private mutating func beginPreparing(_ generation: UInt32, _ bundleDescriptor: Int32?) {
         preparing?.abandon()
         preparing = nil
+        guard !isQuitting else {
+            if let bundleDescriptor { Descriptors.close(bundleDescriptor) }
+            return answer(.refused, generation: generation, text: "this worker is leaving")
+        }
         guard let bundleDescriptor else {
             return answer(.refused, generation: generation, text: "no bundle came with the message")
         }

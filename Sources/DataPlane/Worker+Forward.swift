@@ -226,8 +226,8 @@ extension Worker where K: ~Copyable {
         close(slot, .outOfResources)
     }
 
-    /// nginx's limit: rate × (seconds since the start + 1) in all, and a pause of the read's own length after each read.
-    /// Nil: not now; `resumeAt` says when.
+    /// nginx's limit: rate × (seconds since the start + 1) in all, and a pause of the read's own length after each
+    /// read. Nil: not now; `resumeAt` says when.
     private mutating func allowedByRate(_ way: Way, of slot: Int) -> Int? {
         let now = kernel.nowMilliseconds
         guard sessions[slot, way].resumeAt <= now else { return nil }
@@ -290,7 +290,9 @@ extension Worker where K: ~Copyable {
     mutating func broken(_ side: Side, _ call: StaticString, _ error: Errno, _ slot: Int) {
         if logs(.info, of: slot) {
             let peer = side == .client ? "client" : "upstream"
-            logSession(.info, slot, "\(call)() failed (\(error.numberedText)) while proxying connection, \(peer) is gone")
+            logSession(
+                .info, slot,
+                "\(call)() failed (\(error.numberedText)) while proxying connection, \(peer) is gone")
         }
         close(slot, side == .client ? .clientReset : .brokerReset)
     }

@@ -119,7 +119,8 @@ extension Worker where K: ~Copyable {
 
     private func beginSyslog(_ syslog: LogDestination.Syslog, severity: Int, to text: inout [UInt8]) {
         LogLine.beginSyslog(
-            time: LocalTime(secondsSince1970: Int64(kernel.wallMilliseconds / 1000)), facility: syslog.facility, severity: severity,
+            time: LocalTime(secondsSince1970: Int64(kernel.wallMilliseconds / 1000)), facility: syslog.facility,
+            severity: severity,
             hostname: syslog.hasHostname ? identity.hostname : nil, tag: syslog.tag, to: &text)
     }
 

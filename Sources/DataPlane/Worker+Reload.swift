@@ -99,6 +99,7 @@ extension Worker where K: ~Copyable {
         for (position, listener) in wanted.enumerated() {
             let index = listenerIndex(of: listener.endpoint)
             if listeners[index].descriptor >= 0 {
+                if let surplus = descriptors[position] { Descriptors.close(surplus) }
                 settingsTable.letGo(listeners[index].settings)
                 letGoOfGeneration(listeners[index].generation)
             } else if let descriptor = descriptors[position] {
@@ -123,7 +124,8 @@ extension Worker where K: ~Copyable {
     private mutating func listenerIndex(of endpoint: Endpoint) -> Int {
         // An entry that is still being drained keeps its old socket; the address gets a new entry.
         if let index = listeners.firstIndex(where: { $0.endpoint == endpoint && !$0.isClosing }) { return index }
-        listeners.append(ListenerState(endpoint: endpoint, text: endpoint.text, descriptor: -1, settings: 0, generation: 0))
+        listeners.append(
+            ListenerState(endpoint: endpoint, text: endpoint.text, descriptor: -1, settings: 0, generation: 0))
         return listeners.count - 1
     }
 }

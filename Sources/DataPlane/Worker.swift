@@ -101,6 +101,7 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
     var acceptResumesAt: UInt64? = nil
     /// Not to be repeated for each connection of a storm.
     var capacityLogQuietUntil: UInt64 = 0
+    var acceptLogQuietUntil: UInt64 = 0
 
     var starved: [Starved] = []
     /// Pipes that nobody uses, and how many exist.

@@ -25,7 +25,8 @@ package protocol Kernel: ~Copyable {
     var wallMilliseconds: UInt64 { get }
 
     /// Submits what is queued and waits for a completion (not counting the success of `quiet` and `linked` sends), no
-    /// longer than until `deadline` (nil: no limit; a deadline in the past: does not wait). Afterwards the times are fresh.
+    /// longer than until `deadline` (nil: no limit; a deadline in the past: does not wait). Afterwards the times are
+    /// fresh.
     mutating func turn(until deadline: UInt64?)
     /// The next completion of this turn, nil when all are taken.
     mutating func nextCompletion() -> Completion?
@@ -66,8 +67,8 @@ package protocol Kernel: ~Copyable {
     mutating func sendNow(socket: Int32, _ bytes: [UInt8]) -> Int
     /// A connection that is queued at a listener nobody accepts at any more; -EAGAIN when there is none.
     mutating func acceptQueued(listener: Int32) -> Int32
-    /// Closes a listener before this returns. A close that is only queued may come after the master has heard of it, and
-    /// takes connections with it that the kernel gave this listener in between.
+    /// Closes a listener before this returns. A close that is only queued may come after the master has heard of it,
+    /// and takes connections with it that the kernel gave this listener in between.
     mutating func closeListener(_ listener: Int32)
     /// TCP_NODELAY of a listener, which its accepted sockets inherit, so that no session has to set it.
     mutating func setListenerNoDelay(_ listener: Int32, isOn: Bool)

@@ -9,8 +9,8 @@ import Glibc
 package enum Files {
     package static let bytesMaxDefault = 64 * 1024 * 1024
 
-    /// The whole file. A directory is `isDirectory`; more than `bytesMax` is `fileTooLarge`. Opened without blocking, so
-    /// that a FIFO named by mistake does not stop the process.
+    /// The whole file. A directory is `isDirectory`; more than `bytesMax` is `fileTooLarge`. Opened without blocking,
+    /// so that a FIFO named by mistake does not stop the process.
     package static func read(_ path: String, bytesMax: Int = bytesMaxDefault) throws(Errno) -> [UInt8] {
         let file = Descriptor(try result { unsafe cl_open(path, O_RDONLY | O_NONBLOCK, 0) })
         return try read(from: file.number, bytesMax: bytesMax)

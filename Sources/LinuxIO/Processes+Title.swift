@@ -5,9 +5,10 @@
 import CLinux
 
 extension Processes {
-    /// Writes `title` over this process's arguments, which is where ps(1) looks, and its short name. A title longer than
-    /// the arguments runs on into the environment behind them, as the kernel allows (proc_pid_cmdline(5)); the
-    /// environment moves away first. The arguments must have been read before. Where /proc is not there nothing changes.
+    /// Writes `title` over this process's arguments, which is where ps(1) looks, and its short name. A title longer
+    /// than the arguments runs on into the environment behind them, as the kernel allows (proc_pid_cmdline(5)); the
+    /// environment moves away first. The arguments must have been read before. Where /proc is not there nothing
+    /// changes.
     package static func setTitle(_ title: String, shortName: String) {
         unsafe _ = cl_set_name(shortName)
         guard let area = titleArea() else { return }

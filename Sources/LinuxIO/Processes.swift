@@ -139,8 +139,12 @@ package enum Processes {
     package static var systemName: String {
         var name = utsname()
         guard unsafe uname(&name) == 0 else { return "Linux" }
-        let system = unsafe withUnsafeBytes(of: name.sysname) { unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-        let release = unsafe withUnsafeBytes(of: name.release) { unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        let system = unsafe withUnsafeBytes(of: name.sysname) { bytes in
+            unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+        }
+        let release = unsafe withUnsafeBytes(of: name.release) { bytes in
+            unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+        }
         return "\(system) \(release)"
     }
 }

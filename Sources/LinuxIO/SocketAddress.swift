@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Addresses in the kernel's form. A value holds any family in place, so that making one and reading one allocate nothing
-// for IP.
+// Addresses in the kernel's form. A value holds any family in place, so that making one and reading one allocate
+// nothing for IP.
 
 import Glibc
 import Vocabulary
@@ -97,7 +97,8 @@ import Vocabulary
         }
     }
 
-    /// The sockaddr of a value that stands still in a slot, for operations the kernel reads later; `byteCount` beside it.
+    /// The sockaddr of a value that stands still in a slot, for operations the kernel reads later; `byteCount` beside
+    /// it.
     @unsafe package static func name(at place: UnsafePointer<SocketAddress>) -> UnsafePointer<sockaddr> {
         unsafe UnsafeRawPointer(place).assumingMemoryBound(to: sockaddr.self)
     }

@@ -13,13 +13,13 @@
 //     receiving ── a burst ──▶ awaitingSource ◀──▶ awaitingTarget ── calm, pipe empty ──▶ receiving
 //     any ── source's end, nothing pending ──▶ ended
 //
-// A receive is one of three: single; linked behind a send, so that both enter the kernel together and the receive starts
-// when all is sent; or armed for many (`isArmed`), until it has brought `proxy_buffer_size` bytes. What an armed receive
-// brings while something is being sent waits behind it.
+// A receive is one of three: single; linked behind a send, so that both enter the kernel together and the receive
+// starts when all is sent; or armed for many (`isArmed`), until it has brought `proxy_buffer_size` bytes. What an armed
+// receive brings while something is being sent waits behind it.
 //
 // Invariant 1: at most one receive is in the kernel. Invariant 2: once `isSourceEnded`, what is pending only falls.
-// Invariant 3: in `receiving`, `held` and `ended` nothing is pending. Invariant 4: pending and waiting bytes together are
-// at most one buffer of the pool and one armed receive.
+// Invariant 3: in `receiving`, `held` and `ended` nothing is pending. Invariant 4: pending and waiting bytes together
+// are at most one buffer of the pool and one armed receive.
 
 /// What the worker does next for a direction.
 package enum DirectionAction: Sendable, Equatable {
@@ -159,8 +159,8 @@ package struct DirectionMachine: Sendable, BitwiseCopyable {
         return .finish
     }
 
-    /// The source's end is near: from here on receives are single, which see it for certain. True when an armed one has to
-    /// be canceled first.
+    /// The source's end is near: from here on receives are single, which see it for certain. True when an armed one has
+    /// to be canceled first.
     package mutating func endIsNear() -> Bool {
         style = .single
         return isArmed

@@ -5,8 +5,8 @@
 //
 // The lock. Smooth round robin reads and writes the weights of all peers of a group, so workers take turns by the
 // group's lock. A worker never waits for one that is stopped or dead: after a bounded spin it goes ahead without the
-// lock. All words are atomic, so the worst is an update that is lost: weights are off by one choice, a failure is counted
-// once instead of twice.
+// lock. All words are atomic, so the worst is an update that is lost: weights are off by one choice, a failure is
+// counted once instead of twice.
 
 import CShared
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Texts in the region: a count and a row of words with eight bytes each, the first byte lowest. A reader that comes while
-// a text changes may see parts of both; every look is bounded, and a name is only believed together with its hash.
+// Texts in the region: a count and a row of words with eight bytes each, the first byte lowest. A reader that comes
+// while a text changes may see parts of both; every look is bounded, and a name is only believed together with its
+// hash.
 
 import CShared
 

@@ -8,8 +8,8 @@ import Testing
 
 @Suite("binary")
 struct BinaryTests {
-    /// With the dynamic runtime `libdispatch` is named by the concurrency library, which the compiler always links; that
-    /// nothing of it runs is what the thread count shows.
+    /// With the dynamic runtime `libdispatch` is named by the concurrency library, which the compiler always links;
+    /// that nothing of it runs is what the thread count shows.
     @Test("weir links no Foundation and no SwiftNIO")
     func links() throws {
         let data = try Data(contentsOf: URL(fileURLWithPath: WeirBinary.path))

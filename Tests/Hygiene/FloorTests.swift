@@ -52,7 +52,9 @@ struct FloorTests {
         }
     }
 
-    @Test("nothing below weirctl imports Foundation or Dispatch, or is asynchronous", arguments: modules.filter { $0 != "weirctl" })
+    @Test(
+        "nothing below weirctl imports Foundation or Dispatch, or is asynchronous",
+        arguments: modules.filter { $0 != "weirctl" })
     func noThreads(_ module: String) throws {
         let forbidden: Set<String> = ["Foundation", "FoundationEssentials", "Dispatch", "Synchronization"]
         for file in try SourceTree.files(below: ["Sources/\(module)"], endings: [".swift"]) {

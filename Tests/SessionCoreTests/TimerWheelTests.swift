@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The wheel against the plainest model there is, a dictionary of deadlines, under random orders: the same timers expire,
-// none early and none late, and the announced wake-up is never after the earliest deadline.
+// The wheel against the plainest model there is, a dictionary of deadlines, under random orders: the same timers
+// expire, none early and none late, and the announced wake-up is never after the earliest deadline.
 
 import SessionCore
 import Testing

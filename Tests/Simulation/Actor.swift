@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The two kinds of peers that a worker meets, clients and brokers, as scripted actors: what they send and when, how they
-// read, and how they end. An actor acts only when its time has come or its socket has changed.
+// The two kinds of peers that a worker meets, clients and brokers, as scripted actors: what they send and when, how
+// they read, and how they end. An actor acts only when its time has come or its socket has changed.
 
 import Vocabulary
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One run: the real worker in the simulated machine, from the first load to its end, with what must hold after each turn
-// and at the end.
+// One run: the real worker in the simulated machine, from the first load to its end, with what must hold after each
+// turn and at the end.
 
 import ControlLink
 import EventLoop
@@ -86,7 +86,9 @@ final class Simulation {
             checkTurn(worker)
             if turns % 32 == 0 { checkTables(worker) }
             isEnding = obey(worker, isEnding)
-            if !isEnding, arrivalsLeft == 0, worker.sessions.count == 0, world.actorsAlive == 0 || world.isStuck, master.isIdle {
+            if !isEnding, arrivalsLeft == 0, worker.sessions.count == 0, world.actorsAlive == 0 || world.isStuck,
+                master.isIdle
+            {
                 checkTables(worker)
                 checkQuiet(worker)
                 isEnding = true
@@ -191,7 +193,9 @@ final class Simulation {
                 guard let client = world.socket(worker.sessions[slot].client, for: "pair"),
                     let socket = world.socket(broker, for: "pair")
                 else { continue }
-                if pairs[ObjectIdentifier(client)]?.last !== socket { pairs[ObjectIdentifier(client), default: []].append(socket) }
+                if pairs[ObjectIdentifier(client)]?.last !== socket {
+                pairs[ObjectIdentifier(client), default: []].append(socket)
+            }
             default: break
             }
         }

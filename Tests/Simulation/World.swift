@@ -305,7 +305,10 @@ struct Weather {
         inFlight.values.contains { $0.linked === operation && !$0.isDone }
     }
 
-    func complete(_ operation: KernelOperation, _ result: Int32, buffer: BufferID? = nil, hasMore: Bool = false, hasMoreData: Bool = false) {
+    func complete(
+        _ operation: KernelOperation, _ result: Int32, buffer: BufferID? = nil, hasMore: Bool = false,
+        hasMoreData: Bool = false
+    ) {
         var at = now
         if chance(weather.chanceOfDelay) { at += pause(0...weather.delayMax) }
         var key = random.next() >> 16
@@ -414,8 +417,8 @@ struct Weather {
         }
     }
 
-    /// Goes on while there is data and a buffer; ends by the byte count, the source's end, an error, or at random. Misses
-    /// an end that comes together with data, as Linux does.
+    /// Goes on while there is data and a buffer; ends by the byte count, the source's end, an error, or at random.
+    /// Misses an end that comes together with data, as Linux does.
     private func attemptReceives(_ operation: KernelOperation, _ bytesMax: Int) {
         let before = operation.broughtBytes
         while !operation.isDone, let socket = operation.socket, socket.isReadable {

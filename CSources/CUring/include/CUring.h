@@ -4,9 +4,9 @@
 // which does the memory ordering; here only so that Swift sees plain functions and fixed-width numbers, and so that
 // names missing in Debian 12's liburing 2.3 stand in one place.
 //
-// Why C: liburing's preparation functions are inline functions over unions and C11 atomics, which Swift does not import;
-// each function below exists for that reason unless it says another. liburing's header stays out of this one: it asks
-// glibc for other definitions than Swift's own module of it has.
+// Why C: liburing's preparation functions are inline functions over unions and C11 atomics, which Swift does not
+// import; each function below exists for that reason unless it says another. liburing's header stays out of this one:
+// it asks glibc for other definitions than Swift's own module of it has.
 
 #pragma once
 
@@ -41,9 +41,9 @@ uint32_t cu_buffer_count(const struct cu_ring *ring);
 /// Adds up to `count` buffers that did not exist; returns how many were added (0 at capacity).
 uint32_t cu_grow_buffers(struct cu_ring *ring, uint32_t count);
 
-/// Submits what is queued and waits for a completion, not counting those of quiet sends, which are there at once and ask
-/// for nothing: a message is passed on and the next event awaited in one system call. At most `timeout_ns` nanoseconds (negative: no limit).
-/// Returns 0, or -errno other than -ETIME and -EINTR, which are 0.
+/// Submits what is queued and waits for a completion, not counting those of quiet sends, which are there at once and
+/// ask for nothing: a message is passed on and the next event awaited in one system call. At most `timeout_ns`
+/// nanoseconds (negative: no limit). Returns 0, or -errno other than -ETIME and -EINTR, which are 0.
 int32_t cu_submit_and_wait(struct cu_ring *ring, int64_t timeout_ns);
 
 /// Copies up to `capacity` completions and frees their places in the queue. Returns how many.

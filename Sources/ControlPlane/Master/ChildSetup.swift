@@ -70,8 +70,8 @@ struct ChildSetup {
         } else if let limit = try? Processes.limit(of: .descriptors), limit.soft < limit.hard {
             try? Processes.setLimit(of: .descriptors, .init(soft: limit.hard, hard: limit.hard))
         }
-        // A ring's memory counts against this limit for all processes of a user without CAP_IPC_LOCK together (seen with
-        // Linux 6.18): with the usual 8 MiB, a worker of a machine with many CPUs could not start.
+        // A ring's memory counts against this limit for all processes of a user without CAP_IPC_LOCK together (seen
+        // with Linux 6.18): with the usual 8 MiB, a worker of a machine with many CPUs could not start.
         if let limit = try? Processes.limit(of: .lockedBytes), limit.soft != .max {
             do throws(Errno) { try Processes.setLimit(of: .lockedBytes, .init(soft: .max, hard: .max)) } catch {
                 try? Processes.setLimit(of: .lockedBytes, .init(soft: limit.hard, hard: limit.hard))
