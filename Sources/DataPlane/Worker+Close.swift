@@ -21,7 +21,7 @@ extension Worker where K: ~Copyable {
                 identity.slot, peer, toPeer: sessions[slot].upload.sent, fromPeer: sessions[slot].download.received)
             region.removeSession(identity.slot, peer)
         }
-        for operation in Operation.ofSessions
+        for operation in [Operation.connect, .receiveClient, .receiveBroker, .sendClient, .sendBroker]
         where sessions[slot].machine.inFlight.contains(operation.inFlight!) {
             kernel.queueCancel(target: token(operation, of: slot))
         }

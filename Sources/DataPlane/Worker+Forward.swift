@@ -31,8 +31,6 @@ extension Worker where K: ~Copyable {
         // With a CONNECT pending, its send is in the kernel already, linked to the connect.
         if pending == 0 { perform(upload, .upload, of: slot) }
         perform(sessions[slot].download.machine.start(pending: 0), .download, of: slot)
-        watchForEnd(of: .upload, of: slot)
-        watchForEnd(of: .download, of: slot)
     }
 
     /// An evaluated rate in bytes a second, with nginx's size suffixes; 0 and nonsense are no limit.
@@ -54,19 +52,6 @@ extension Worker where K: ~Copyable {
         return number * factor
     }
 
-    /// An armed receive may miss its source's end, so somebody else looks out for it.
-    private mutating func watchForEnd(of way: Way, of slot: Int) {
-        guard sessions[slot, way].machine.style == .armed else { return }
-        kernel.queuePoll(
-            descriptor: sessions[slot].socket(way.source), events: .hangup,
-            token: begin(way == .upload ? .hangupClient : .hangupBroker, of: slot))
-    }
-
-    private mutating func endIsNear(_ way: Way, of slot: Int) {
-        guard sessions[slot, way].machine.endIsNear() else { return }
-        kernel.queueCancel(target: token(way.sourceOperation, of: slot))
-    }
-
     // MARK: - Completions
 
     mutating func forwardCompleted(_ operation: Operation, _ completion: Completion, of slot: Int) {
@@ -75,8 +60,6 @@ extension Worker where K: ~Copyable {
         case .receiveBroker: sourceCompleted(completion, .download, of: slot)
         case .sendBroker: targetCompleted(completion, .upload, of: slot)
         case .sendClient: targetCompleted(completion, .download, of: slot)
-        case .hangupClient: endIsNear(.upload, of: slot)
-        case .hangupBroker: endIsNear(.download, of: slot)
         case .accept, .connect, .link, .signal: preconditionFailure("\(operation) while forwarding")
         }
     }
@@ -96,10 +79,8 @@ extension Worker where K: ~Copyable {
             if sessions[slot, way].machine.state == .held { starve(slot, way) }
         case -Errno.wouldBlock.rawValue, -Errno.interrupted.rawValue:
             perform(sessions[slot, way].machine.receiveLapsed(forWantOfBuffer: false), way, of: slot)
-        case -Errno.canceled.rawValue where sessions[slot, way].machine.isArmed:
-            perform(sessions[slot, way].machine.receiveLapsed(forWantOfBuffer: false), way, of: slot)
         case -Errno.canceled.rawValue:
-            // Nothing else cancels a receive of a session that goes on but the send that it was linked to.
+            // Nothing cancels a receive of a session that goes on, but the send that it was linked to.
             perform(sessions[slot, way].machine.linkBroke(), way, of: slot)
         default:
             broken(way.source, "recv", Errno(rawValue: -completion.result), slot)

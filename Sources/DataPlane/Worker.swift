@@ -24,12 +24,8 @@ import Vocabulary
 /// Whose operation a completion ends; the operation byte of its token.
 enum Operation: UInt8 {
     case accept = 1
-    case connect, receiveClient, receiveBroker, sendClient, sendBroker, hangupClient, hangupBroker
+    case connect, receiveClient, receiveBroker, sendClient, sendBroker
     case link, signal
-
-    static let ofSessions: [Operation] = [
-        .connect, .receiveClient, .receiveBroker, .sendClient, .sendBroker, .hangupClient, .hangupBroker,
-    ]
 
     /// The session machine's word for it; nil for operations of the worker itself.
     var inFlight: OperationSet? {
@@ -39,8 +35,6 @@ enum Operation: UInt8 {
         case .receiveBroker: .receiveBroker
         case .sendClient: .sendClient
         case .sendBroker: .sendBroker
-        case .hangupClient: .hangupClient
-        case .hangupBroker: .hangupBroker
         case .accept, .link, .signal: nil
         }
     }
@@ -185,7 +179,7 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
         case .accept: acceptCompleted(completion)
         case .link: linkIsReadable()
         case .signal: signalIsReadable()
-        case .connect, .receiveClient, .receiveBroker, .sendClient, .sendBroker, .hangupClient, .hangupBroker:
+        case .connect, .receiveClient, .receiveBroker, .sendClient, .sendBroker:
             sessionCompleted(operation, completion)
         }
     }

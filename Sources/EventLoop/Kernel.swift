@@ -38,8 +38,7 @@ package protocol Kernel: ~Copyable {
     /// True when `queueReceives` may be used (Linux 6.17).
     var armsReceives: Bool { get }
     /// Receives again and again into buffers of the pool, whenever there is data, until `bytesMax` bytes have come, or
-    /// to an error or want of a buffer. Not tried before the socket says that there is data. The source's end may be
-    /// missed when it comes together with data: Linux (6.18) looks for it only when the socket says something new.
+    /// to the source's end, an error, or want of a buffer. Not tried before the socket says that there is data.
     mutating func queueReceives(socket: Int32, bytesMax: Int, token: Token)
     mutating func queueSend(socket: Int32, bytes: UnsafeRawPointer, count: Int, mode: SendMode, token: Token)
     /// A `quiet` or `linked` send that was queued since the last turn matters after all: something waits for it that
@@ -85,8 +84,6 @@ package protocol Kernel: ~Copyable {
 extension Kernel where Self: ~Copyable {
     /// For kernels in which a queued close is as good.
     package mutating func closeListener(_ listener: Int32) { queueClose(descriptor: listener) }
-    /// For kernels whose turns end with any completion.
-    package mutating func heedSend() {}
 }
 
 /// How a send behaves. All but `waiting` complete in the turn's submission: with -EAGAIN when the socket has no room at
@@ -108,8 +105,6 @@ package struct PollEvents: OptionSet, Sendable, BitwiseCopyable {
     package static let readable = PollEvents(rawValue: 0x1)
     /// POLLOUT
     package static let writable = PollEvents(rawValue: 0x4)
-    /// POLLRDHUP: the peer has said goodbye; POLLERR and POLLHUP are always told.
-    package static let hangup = PollEvents(rawValue: 0x2000)
 }
 
 package struct PipeDescriptors: Sendable, Equatable, BitwiseCopyable {

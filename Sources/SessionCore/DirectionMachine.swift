@@ -159,14 +159,7 @@ package struct DirectionMachine: Sendable, BitwiseCopyable {
         return .finish
     }
 
-    /// The source's end is near: from here on receives are single, which see it for certain. True when an armed one has
-    /// to be canceled first.
-    package mutating func endIsNear() -> Bool {
-        style = .single
-        return isArmed
-    }
-
-    /// A receive ended without bytes and without an end: interrupted, canceled, or there was no buffer.
+    /// A receive ended without bytes and without an end: interrupted, or there was no buffer.
     package mutating func receiveLapsed(forWantOfBuffer: Bool) -> DirectionAction {
         if isArmed && (state == .sending || state == .draining) {
             // What is being sent comes first; its end queues the next receive.

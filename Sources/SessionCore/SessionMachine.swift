@@ -26,9 +26,6 @@ package struct OperationSet: OptionSet, Sendable, BitwiseCopyable {
     /// Send to the client, or wait for it to be writable.
     package static let sendClient = OperationSet(rawValue: 8)
     package static let sendBroker = OperationSet(rawValue: 16)
-    /// Wait for the client's end, beside an armed receive.
-    package static let hangupClient = OperationSet(rawValue: 32)
-    package static let hangupBroker = OperationSet(rawValue: 64)
 }
 
 package struct SessionMachine: Sendable, BitwiseCopyable {

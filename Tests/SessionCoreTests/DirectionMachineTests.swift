@@ -122,18 +122,6 @@ struct DirectionMachineTests {
         #expect(starved.state == .held)
     }
 
-    @Test("near the end an armed receive gives way to single ones")
-    func nearTheEnd() {
-        var machine = receiving()
-        machine.style = .armed
-        let before = machine.endIsNear()
-        machine.armed()
-        let after = machine.endIsNear()
-        #expect(!before && after)
-        #expect(machine.style == .single)
-        #expect(machine.receiveLapsed(forWantOfBuffer: false) == .receive(expectsData: false))
-    }
-
     @Test("ends with its source")
     func end() {
         var machine = receiving()

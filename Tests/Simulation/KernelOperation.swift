@@ -37,6 +37,12 @@ final class KernelOperation {
 }
 
 extension KernelOperation {
+    /// A send that does not wait is over when the submission is.
+    var isPrompt: Bool {
+        if case .send(_, _, let mode) = kind { return mode != .waiting }
+        return false
+    }
+
     /// A link goes on behind it: a send that fell short breaks one, too.
     func hasDoneAll(_ result: Int32) -> Bool {
         if case .send(_, let count, _) = kind { return result == Int32(count) }

@@ -58,7 +58,10 @@ struct SimulatedKernel: Kernel, ~Copyable {
             KernelOperation(
                 token: token, kind: unsafe .send(bytes, count: max(1, count), mode),
                 socket: world.socket(socket, for: "send")), linksNext: mode == .linked)
+        if mode == .quiet || mode == .linked { world.quietSends += 1 }
     }
+
+    mutating func heedSend() { world.quietSends = max(0, world.quietSends - 1) }
 
     mutating func queueConnect(socket: Int32, address: SocketAddress, linksNext: Bool, token: Token) {
         guard let endpoint = address.endpoint else { return world.fault("a connect to no IP address") }

@@ -74,7 +74,6 @@ final class SimulatedSocket {
     }
 
     var isReadable: Bool { incoming.count > 0 || isIncomingFinished || error != 0 || isBroken }
-    var isHungUp: Bool { isIncomingFinished || error != 0 || isBroken }
     var isWritable: Bool {
         if isBroken || isPeerClosed || error != 0 { return true }
         guard let peer else { return false }

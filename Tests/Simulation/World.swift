@@ -83,6 +83,10 @@ struct Weather {
     /// Connections that the worker has been told of.
     var acceptedCount = 0
 
+    /// Sends whose success the next turn does not count.
+    var quietSends = 0
+    /// Completions beside those of quiet sends that fell short, which nobody is told of but the wait.
+    private var brokenQuietSends = 0
     private var submissions: [Submission] = []
     private var linkHead: KernelOperation?
     private var inFlight: [UInt64: KernelOperation] = [:]
@@ -210,14 +214,20 @@ struct Weather {
     func turn(until deadline: UInt64?) {
         if batchNext < batch.count { fault("a turn began with completions that nobody has taken") }
         if chance(30) { now += 1 }
+        brokenQuietSends = 0
         submit()
         pollReal()
+        let quiet = quietSends
+        quietSends = 0
         while true {
             while let first = events.first, first.at <= now { happen(popEvent()) }
-            if deliver() || !masterEvents.isEmpty { return }
-            if let deadline, deadline <= now { return }
+            if deliver(beyond: quiet) { return }
+            if !masterEvents.isEmpty || deadline.map({ $0 <= now }) ?? false {
+                _ = deliver(beyond: 0)
+                return
+            }
             var next = deadline
-            for other in [events.first?.at, ready.map(\.at).min()] {
+            for other in [events.first?.at, ready.lazy.map(\.at).filter({ [now] in $0 > now }).min()] {
                 if let other { next = min(next ?? other, other) }
             }
             guard let next else {
@@ -228,8 +238,9 @@ struct Weather {
         }
     }
 
-    private func deliver() -> Bool {
-        guard ready.contains(where: { $0.at <= now }) else { return false }
+    /// As io_uring_enter waits for a number of completions: `quiet` ones alone do not end the wait.
+    private func deliver(beyond quiet: Int) -> Bool {
+        guard ready.count(where: { $0.at <= now }) + brokenQuietSends > quiet else { return false }
         batch = ready.filter { $0.at <= now }
         ready.removeAll { $0.at <= now }
         batch.sort { ($0.at, $0.key) < ($1.at, $1.key) }
@@ -310,7 +321,8 @@ struct Weather {
         hasMoreData: Bool = false
     ) {
         var at = now
-        if chance(weather.chanceOfDelay) { at += pause(0...weather.delayMax) }
+        if chance(weather.chanceOfDelay) && !operation.isPrompt { at += pause(0...weather.delayMax) }
+        if case .send(_, _, .quiet) = operation.kind, !operation.hasDoneAll(result) { brokenQuietSends += 1 }
         var key = random.next() >> 16
         if let after = operation.after, (at, key) <= after {
             at = after.at
@@ -353,9 +365,7 @@ struct Weather {
             schedule(.connectEnds(operation, fate.result), at: now + fate.delay)
         case .poll(let events):
             guard let socket = operation.socket else { return }
-            if events.contains(.readable) && socket.isReadable || events.contains(.writable) && socket.isWritable
-                || events.contains(.hangup) && socket.isHungUp
-            {
+            if events.contains(.readable) && socket.isReadable || events.contains(.writable) && socket.isWritable {
                 complete(operation, 1)
             }
         case .pollReal: realPolls.append(operation)
@@ -418,9 +428,7 @@ struct Weather {
     }
 
     /// Goes on while there is data and a buffer; ends by the byte count, the source's end, an error, or at random.
-    /// Misses an end that comes together with data, as Linux does.
     private func attemptReceives(_ operation: KernelOperation, _ bytesMax: Int) {
-        let before = operation.broughtBytes
         while !operation.isDone, let socket = operation.socket, socket.isReadable {
             guard let buffer = freeBuffers.last else { return complete(operation, -Errno.noBuffers.rawValue) }
             var count = min(bytesMax - operation.broughtBytes, weather.bufferBytes)
@@ -437,9 +445,7 @@ struct Weather {
                     operation, Int32(bytes.count), buffer: BufferID(buffer), hasMore: !isOver,
                     hasMoreData: socket.incoming.count > 0)
                 touched(socket.peer)
-            case .end:
-                if operation.broughtBytes > before { return }
-                complete(operation, 0)
+            case .end: complete(operation, 0)
             case .error(let error): complete(operation, -error)
             case .wouldBlock: return
             }

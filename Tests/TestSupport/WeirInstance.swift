@@ -184,7 +184,7 @@ package final class WeirInstance: Sendable {
         let ending: ManagedProcess.Ending
         do { ending = try await process.wait() } catch { throw TestFault("\(error)\n\(report)") }
         guard ending == .exited(0) else { throw TestFault("weir ended with \(ending)\n\(report)") }
-        try await eventually("no child is left\n\(report)", within: .seconds(5)) {
+        try await eventually("no child is left\n\(report)", within: .seconds(30)) {
             !children.contains { ProcessTable.isAlive($0) }
         }
         guard !FileManager.default.fileExists(atPath: directory.path("logs/weir.pid")) else {
