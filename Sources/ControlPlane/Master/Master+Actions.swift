@@ -35,7 +35,7 @@ extension Master {
                 } catch { queue += supervision.enlistFailed(error.message, now: now) }
             case .adopt: adopt()
             case .discard(let reason): discard(reason)
-            case .closeRemovedListeners: listeners.closeRemoved()
+            case .closeRemovedListeners: finishReload()
             case .steer(let count):
                 do throws(Errno) { try listeners.steer(count: count) } catch {
                     log.write(.alert, "setsockopt(SO_ATTACH_REUSEPORT_CBPF) failed (\(error.numberedText))")

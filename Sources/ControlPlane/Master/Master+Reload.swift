@@ -77,7 +77,12 @@ extension Master {
             log.write(.notice, text)
         }
         movePIDFile(generation.configuration.main.pidFile)
-        log.write(.notice, "configuration \(places.configurationFile) applied; generation \(generation.number)")
+    }
+
+    /// Every child has committed. Only now the line says so: whoever connects after reading it gets the new generation.
+    mutating func finishReload() {
+        listeners.closeRemoved()
+        log.write(.notice, "configuration \(places.configurationFile) applied; generation \(current.number)")
     }
 
     mutating func discard(_ reason: String) {
