@@ -96,8 +96,11 @@ extension Worker where K: ~Copyable {
     private mutating func arrange(
         _ wanted: [Listener], _ settings: [UInt32], _ generation: Int, _ descriptors: [Int: Int32]
     ) {
+        // An entry that is still being drained keeps its old socket; its address gets a new entry.
+        var known: [Endpoint: Int] = [:]
+        for index in listeners.indices where !listeners[index].isClosing { known[listeners[index].endpoint] = index }
         for (position, listener) in wanted.enumerated() {
-            let index = listenerIndex(of: listener.endpoint)
+            let index = known[listener.endpoint] ?? addListener(at: listener.endpoint)
             if listeners[index].descriptor >= 0 {
                 if let surplus = descriptors[position] { Descriptors.close(surplus) }
                 settingsTable.letGo(listeners[index].settings)
@@ -121,9 +124,7 @@ extension Worker where K: ~Copyable {
         for index in listeners.indices where !endpoints.contains(listeners[index].endpoint) { retire(index) }
     }
 
-    private mutating func listenerIndex(of endpoint: Endpoint) -> Int {
-        // An entry that is still being drained keeps its old socket; the address gets a new entry.
-        if let index = listeners.firstIndex(where: { $0.endpoint == endpoint && !$0.isClosing }) { return index }
+    private mutating func addListener(at endpoint: Endpoint) -> Int {
         listeners.append(
             ListenerState(endpoint: endpoint, text: endpoint.text, descriptor: -1, settings: 0, generation: 0))
         return listeners.count - 1
