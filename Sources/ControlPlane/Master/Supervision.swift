@@ -57,8 +57,8 @@ package enum SupervisionAction: Sendable, Equatable {
     case adopt
     /// Close what the pending generation has opened and forget it, saying why it is not applied.
     case discard(reason: String)
-    /// All children have committed, and workers have let go of the listeners that the generation in use has no more: close
-    /// them, and say that the reload is done.
+    /// All children have committed, and workers have let go of the listeners that the generation in use has no more:
+    /// close them, and say that the reload is done.
     case closeRemovedListeners
     /// Keep new connections away from positions `count` and above.
     case steer(count: Int)
