@@ -52,6 +52,7 @@ final class ServerSettings {
         case .proxy: break
         case .proxyByName(let name): templates.append(name)
         case .respond(let text): templates.append(text)
+        case .pass(let address): templates.append(address)
         }
         var found: [Int: MapTable] = [:]
         while let template = templates.popLast() {

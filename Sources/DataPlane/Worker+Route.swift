@@ -23,6 +23,10 @@ extension Worker where K: ~Copyable {
             tryNext(slot)
         case .proxyByName(let template):
             routeByName(slot, value(of: template, for: slot))
+        case .pass(let address):
+            let text = String(decoding: value(of: address, for: slot), as: UTF8.self)
+            logSession(.error, slot, "no listener \"\(text)\" in \"pass\"")
+            close(slot, .internalError)
         }
     }
 

@@ -148,6 +148,15 @@ extension Worker where K: ~Copyable {
         case .mqttPrereadClientID, .mqttClientID, .mqttClientIDShort, .mqttPrereadUserName, .mqttVersion,
             .mqttKeepAlive, .mqttCleanStart:
             return appendMQTT(variable, of: slot, to: &output)
+        case .tlsALPNProtocol, .tlsCipher, .tlsCiphers, .tlsClientCertificate, .tlsClientRawCertificate,
+            .tlsClientEscapedCertificate, .tlsClientFingerprint, .tlsClientIssuer, .tlsClientSubject,
+            .tlsClientSerial, .tlsClientSignatureAlgorithm, .tlsClientValidFrom, .tlsClientValidTo,
+            .tlsClientValidDays, .tlsClientVerification, .tlsCurve, .tlsCurves, .tlsECHStatus,
+            .tlsECHOuterServerName, .tlsProtocol, .tlsServerName, .tlsSessionID, .tlsSessionReused,
+            .tlsSignatureAlgorithm, .tlsSignatureAlgorithms, .tlsClientCommonName, .tlsClientAlternativeNames,
+            .tlsPrereadProtocol, .tlsPrereadServerName, .tlsPrereadALPNProtocols:
+            // A plaintext session has none of them.
+            return false
         }
         return true
     }

@@ -28,6 +28,20 @@ package enum CloseReason: UInt8, Sendable, CaseIterable, BitwiseCopyable {
     case connectFailed
     /// The last try's connect took longer than `proxy_connect_timeout`.
     case connectTimeout
+    /// The client's connection ended without TLS's close_notify: what it wanted to say may be cut.
+    case clientTruncated
+    /// The broker's connection ended without TLS's close_notify.
+    case brokerTruncated
+    /// The client's handshake failed: no common version or cipher, plain bytes, a lie, an end in the middle.
+    case tlsHandshakeFailed
+    /// The client did not finish its handshake within `ssl_handshake_timeout`.
+    case tlsHandshakeTimeout
+    /// The client's certificate is missing or did not verify.
+    case tlsClientRefused
+    /// After the handshake, bytes of one side were no TLS record of this connection.
+    case tlsBroken
+    /// The last try's handshake with the broker failed, or its certificate did not verify.
+    case brokerHandshakeFailed
     /// `return` sent its value.
     case returned
     /// `worker_shutdown_timeout`, a fast stop, or a graceful stop that met a session not yet connected.
@@ -40,13 +54,14 @@ package enum CloseReason: UInt8, Sendable, CaseIterable, BitwiseCopyable {
     /// nginx's `$status`: idle, preread and shutdown ends count as 200 there, too.
     package var status: UInt16 {
         switch self {
-        case .clientClosed, .clientReset, .brokerClosed, .brokerReset, .idleTimeout, .prereadTimeout, .returned,
-            .shutdown:
+        case .clientClosed, .clientReset, .brokerClosed, .brokerReset, .clientTruncated, .brokerTruncated,
+            .idleTimeout, .prereadTimeout, .returned, .shutdown:
             200
         case .prereadBufferFull, .badConnect: 400
         case .accessDenied: 403
-        case .outOfResources, .internalError: 500
-        case .noBroker, .connectFailed, .connectTimeout: 502
+        case .outOfResources, .internalError, .tlsHandshakeFailed, .tlsHandshakeTimeout, .tlsClientRefused, .tlsBroken:
+            500
+        case .noBroker, .connectFailed, .connectTimeout, .brokerHandshakeFailed: 502
         }
     }
 
@@ -65,6 +80,13 @@ package enum CloseReason: UInt8, Sendable, CaseIterable, BitwiseCopyable {
         case .noBroker: "no_broker"
         case .connectFailed: "connect_failed"
         case .connectTimeout: "connect_timeout"
+        case .clientTruncated: "client_truncated"
+        case .brokerTruncated: "broker_truncated"
+        case .tlsHandshakeFailed: "tls_handshake_failed"
+        case .tlsHandshakeTimeout: "tls_handshake_timeout"
+        case .tlsClientRefused: "tls_client_refused"
+        case .tlsBroken: "tls_broken"
+        case .brokerHandshakeFailed: "broker_handshake_failed"
         case .returned: "returned"
         case .shutdown: "shutdown"
         case .outOfResources: "out_of_resources"

@@ -199,6 +199,10 @@ package struct Listener: Sendable {
     package var isIPv6Only = true
     package var isMultipath = false
     package var keepAlive: KeepAlive? = nil
+    /// `listen … ssl`: every connection begins with a handshake.
+    package var isTLS = false
+    /// Other servers of this address, by the name that a ClientHello asks for.
+    package var names = ServerNames()
 
     package init(endpoint: Endpoint, server: Int) {
         self.endpoint = endpoint
@@ -214,6 +218,8 @@ package struct Server: Sendable {
         /// `proxy_pass` with variables: a group's name, or an address, known when the session is.
         case proxyByName(Template)
         case respond(Template)
+        /// `pass`: to the listener of this address in the same worker.
+        case pass(Template)
     }
     package enum MQTTPreread: Sendable, Equatable { case off, on, required }
     package struct AccessRule: Sendable, Equatable {
@@ -277,6 +283,14 @@ package struct Server: Sendable {
     package var upstreamReceiveBufferBytes: Int? = nil
     package var upstreamSendBufferBytes: Int? = nil
 
+    /// Nil where the block listens nowhere with `ssl`.
+    package var tls: Shared<TLSServerSettings>? = nil
+    package var handshakeTimeoutMilliseconds = 60_000
+    /// `ssl_preread`: reads the ClientHello and leaves it as it is.
+    package var readsClientHello = false
+    /// Nil: `proxy_ssl off`.
+    package var proxyTLS: Shared<TLSClientSettings>? = nil
+
     package var errorLogs: [ErrorLog] = []
     package var accessLogs: [AccessLog] = []
     package var healthChecks: [HealthCheck] = []
@@ -307,6 +321,8 @@ package struct HealthCheck: Sendable {
     package var timeoutMilliseconds = 5_000
     /// Bytes of the answer that are looked at (`proxy_buffer_size`).
     package var answerBytesMax = 16 * 1024
+    /// Of the server block: the check is a TLS client, too. Nil: plaintext.
+    package var tls: Shared<TLSClientSettings>? = nil
     package var errorLogs: [ErrorLog] = []
     package init(upstream: Int) { self.upstream = upstream }
 }

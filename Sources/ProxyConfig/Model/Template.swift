@@ -4,8 +4,8 @@
 // session; a template without variables is a literal and costs nothing to evaluate.
 
 /// Literal bytes and variables in the order of the text.
-package struct Template: Sendable, Equatable {
-    package enum Part: Sendable, Equatable {
+package struct Template: Sendable, Hashable {
+    package enum Part: Sendable, Hashable {
         case literal([UInt8])
         case variable(VariableReference)
     }
@@ -21,7 +21,7 @@ package struct Template: Sendable, Equatable {
     }
 }
 
-package enum VariableReference: Sendable, Equatable {
+package enum VariableReference: Sendable, Hashable {
     case builtin(BuiltinVariable)
     /// Index into `Configuration.maps`.
     case map(Int)
@@ -70,7 +70,39 @@ package enum BuiltinVariable: String, Sendable, CaseIterable, Equatable {
     case mqttPrereadUserName = "mqtt_preread_username"
     case mqttClientID = "mqtt_client_id"
     case mqttClientIDShort = "mqtt_clientid"
+    // ngx_stream_ssl_module
+    case tlsALPNProtocol = "ssl_alpn_protocol"
+    case tlsCipher = "ssl_cipher"
+    case tlsCiphers = "ssl_ciphers"
+    case tlsClientCertificate = "ssl_client_cert"
+    case tlsClientRawCertificate = "ssl_client_raw_cert"
+    case tlsClientEscapedCertificate = "ssl_client_escaped_cert"
+    case tlsClientFingerprint = "ssl_client_fingerprint"
+    case tlsClientIssuer = "ssl_client_i_dn"
+    case tlsClientSubject = "ssl_client_s_dn"
+    case tlsClientSerial = "ssl_client_serial"
+    case tlsClientSignatureAlgorithm = "ssl_client_sigalg"
+    case tlsClientValidFrom = "ssl_client_v_start"
+    case tlsClientValidTo = "ssl_client_v_end"
+    case tlsClientValidDays = "ssl_client_v_remain"
+    case tlsClientVerification = "ssl_client_verify"
+    case tlsCurve = "ssl_curve"
+    case tlsCurves = "ssl_curves"
+    case tlsECHStatus = "ssl_ech_status"
+    case tlsECHOuterServerName = "ssl_ech_outer_server_name"
+    case tlsProtocol = "ssl_protocol"
+    case tlsServerName = "ssl_server_name"
+    case tlsSessionID = "ssl_session_id"
+    case tlsSessionReused = "ssl_session_reused"
+    case tlsSignatureAlgorithm = "ssl_sigalg"
+    case tlsSignatureAlgorithms = "ssl_sigalgs"
+    // ngx_stream_ssl_preread_module
+    case tlsPrereadProtocol = "ssl_preread_protocol"
+    case tlsPrereadServerName = "ssl_preread_server_name"
+    case tlsPrereadALPNProtocols = "ssl_preread_alpn_protocols"
     // Weir's own
+    case tlsClientCommonName = "ssl_client_cn"
+    case tlsClientAlternativeNames = "ssl_client_san"
     case mqttVersion = "mqtt_version"
     case mqttKeepAlive = "mqtt_keepalive"
     case mqttCleanStart = "mqtt_clean_start"
