@@ -57,6 +57,7 @@ let package = Package(
         // Leaves: no operating system; bytes, time and chance are arguments.
         library("Vocabulary"),
         library("MQTTWire", ["Vocabulary"]),
+        library("TLSWire"),
         library("Balancing", ["Vocabulary"]),
         library("Patterns", ["CPCRE2", "Vocabulary"]),
         library("Health", ["Vocabulary", "Patterns"]),
@@ -136,5 +137,6 @@ let package = Package(
             ], path: "Tests/Simulation", swiftSettings: swift),
         tests("SessionCoreTests", ["SessionCore", "Vocabulary"]),
         tests("DataPlaneTests", ["DataPlane", "LinuxIO", "ProxyConfig"]),
+        tests("TLSWireTests", ["TLSWire", "Vocabulary"]),
     ]
 )
