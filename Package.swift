@@ -53,6 +53,7 @@ let package = Package(
         cTarget("CShared"),
         cTarget("CPCRE2", libraries: ["pcre2-8"]),
         cTarget("CEpoll"),
+        cTarget("CTLS", libraries: ["ssl", "crypto"]),
 
         // Leaves: no operating system; bytes, time and chance are arguments.
         library("Vocabulary"),
@@ -70,6 +71,7 @@ let package = Package(
         library("SharedState", ["CShared", "CLinux", "LinuxIO", "Vocabulary"]),
         library("ControlLink", ["LinuxIO", "CLinux", "Vocabulary"]),
         library("MQTTClient", ["MQTTWire", "LinuxIO", "Vocabulary"]),
+        library("TLSEngine", ["CTLS", "ProxyConfig"]),
 
         // Planes: none imports another.
         library(
