@@ -140,5 +140,6 @@ let package = Package(
         tests("SessionCoreTests", ["SessionCore", "Vocabulary"]),
         tests("DataPlaneTests", ["DataPlane", "LinuxIO", "ProxyConfig"]),
         tests("TLSWireTests", ["TLSWire", "Vocabulary"]),
+        tests("SharedStateTests", ["SharedState", "CShared", "LinuxIO", "Vocabulary"]),
     ]
 )

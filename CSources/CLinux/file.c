@@ -72,6 +72,19 @@ int32_t cl_map(int32_t descriptor, uint64_t byte_count, bool is_writable, void *
     return 0;
 }
 
+// As above.
+int32_t cl_map_nameless(uint64_t byte_count, void **base) {
+    void *address = mmap(0, byte_count, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (address == MAP_FAILED) return -errno;
+    *base = address;
+    return 0;
+}
+
+// MADV_DONTDUMP needs a feature macro that Swift's Glibc module does not promise.
+int32_t cl_keep_out_of_dumps(void *base, uint64_t byte_count) {
+    return madvise(base, byte_count, MADV_DONTDUMP) < 0 ? -errno : 0;
+}
+
 // ioctl(2) is variadic.
 int32_t cl_readable_bytes(int32_t descriptor) {
     int count = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Memory that processes hand each other: sealed files that never change (bundles) and shared mappings.
+// Memory that processes hand each other: sealed files that never change (bundles), shared mappings, and secrets.
 
 import CLinux
 import Glibc
@@ -51,12 +51,37 @@ package enum Memory {
         return Int(status.st_size)
     }
 
+    /// The inode of an open memory file: the same for all descriptors of one file, another for any other that lives.
+    package static func identity(of number: Int32) throws(Errno) -> UInt64 {
+        var status = stat()
+        _ = try answer { unsafe fstat(number, &status) }
+        return UInt64(status.st_ino)
+    }
+
     /// Maps the first `byteCount` bytes, shared. The mapping stays until `unmap` or the end of the process.
     package static func map(_ number: Int32, byteCount: Int, isWritable: Bool) throws(Errno) -> UnsafeMutableRawPointer
     {
         var base: UnsafeMutableRawPointer?
         try result { unsafe cl_map(number, UInt64(byteCount), isWritable, &base) }
         return unsafe base!
+    }
+
+    /// Zeroes that this process and those it forks share and nobody else can open: there is no file. For secrets, so
+    /// they are kept out of core files, too.
+    package static func mapSecret(byteCount: Int) throws(Errno) -> UnsafeMutableRawPointer {
+        var base: UnsafeMutableRawPointer?
+        try result { unsafe cl_map_nameless(UInt64(byteCount), &base) }
+        do throws(Errno) {
+            try unsafe keepOutOfDumps(base!, byteCount: byteCount)
+        } catch {
+            unsafe unmap(base!, byteCount: byteCount)
+            throw error
+        }
+        return unsafe base!
+    }
+
+    package static func keepOutOfDumps(_ base: UnsafeMutableRawPointer, byteCount: Int) throws(Errno) {
+        try result { unsafe cl_keep_out_of_dumps(base, UInt64(byteCount)) }
     }
 
     package static func unmap(_ base: UnsafeMutableRawPointer, byteCount: Int) {

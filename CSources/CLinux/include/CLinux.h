@@ -76,6 +76,10 @@ int32_t cl_seal_size(int32_t descriptor);
 bool cl_is_sealed(int32_t descriptor);
 /// A shared mapping; pages are not reserved.
 int32_t cl_map(int32_t descriptor, uint64_t byte_count, bool is_writable, void **base);
+/// A shared mapping without a file: only this process and what it forks ever has it.
+int32_t cl_map_nameless(uint64_t byte_count, void **base);
+/// The mapping's bytes never stand in a core file.
+int32_t cl_keep_out_of_dumps(void *base, uint64_t byte_count);
 /// Bytes that wait to be read.
 int32_t cl_readable_bytes(int32_t descriptor);
 /// The pipe's capacity after the change.

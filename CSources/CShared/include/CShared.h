@@ -14,7 +14,10 @@
 #ifndef CSHARED_H
 #define CSHARED_H
 
-#include <stdatomic.h>
+#include "CSharedSessions.h"
+#include "CSharedTickets.h"
+#include "CSharedWords.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,15 +30,10 @@ enum {
     CS_WORKERS = 128,
     CS_GROUPS = 2048,
     CS_PEERS = 8192,
-    CS_LINE_BYTES = 64,
     CS_IDENTITY_BYTES = 128,
     CS_REASON_BYTES = 64,
     CS_CLOSE_REASONS = 32,
 };
-
-typedef struct {
-    _Atomic(uint64_t) value;
-} cs_word;
 
 /// Written by the master.
 typedef enum {
@@ -132,9 +130,6 @@ typedef struct {
     cs_word shares[CS_WORKERS][CS_PEERS][CS_SHARE_WORDS];
 } cs_region;
 
-_Static_assert(sizeof(cs_word) == 8, "a word is 64 bits");
-_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "words are atomic between processes, not only between threads");
-#define CS_STARTS_LINE(word) _Static_assert((word) * sizeof(cs_word) % CS_LINE_BYTES == 0, #word " starts a cache line")
 CS_STARTS_LINE(CS_HEADER_WORDS);
 CS_STARTS_LINE(CS_WORKER_ACCEPTED);
 CS_STARTS_LINE(CS_WORKER_CLOSED);
@@ -184,55 +179,6 @@ static inline cs_word *cs_share(void *region, uint32_t worker, uint32_t peer, cs
 }
 static inline cs_word *cs_group_hashes(void *region) { return ((cs_region *)region)->group_hashes; }
 static inline cs_word *cs_peer_hashes(void *region) { return ((cs_region *)region)->peer_hashes; }
-
-// MARK: Words
-
-static inline uint64_t cs_load(const cs_word *word) {
-    return atomic_load_explicit(&((cs_word *)word)->value, memory_order_relaxed);
-}
-static inline void cs_store(cs_word *word, uint64_t value) {
-    atomic_store_explicit(&word->value, value, memory_order_relaxed);
-}
-static inline uint64_t cs_load_acquire(const cs_word *word) {
-    return atomic_load_explicit(&((cs_word *)word)->value, memory_order_acquire);
-}
-static inline void cs_store_release(cs_word *word, uint64_t value) {
-    atomic_store_explicit(&word->value, value, memory_order_release);
-}
-/// For words with one writer.
-static inline void cs_bump(cs_word *word, uint64_t amount) { cs_store(word, cs_load(word) + amount); }
-
-/// Takes a lock for `holder`; false when it was held all through `pauses` looks.
-static inline bool cs_lock(cs_word *word, uint64_t holder, uint32_t pauses) {
-    for (uint32_t round = 0;; round++) {
-        uint64_t none = 0;
-        if (cs_load(word) == 0 && atomic_compare_exchange_strong_explicit(&word->value, &none, holder,
-                                                                          memory_order_acquire, memory_order_relaxed)) {
-            return true;
-        }
-        if (round == pauses) return false;
-#if defined(__x86_64__)
-        __builtin_ia32_pause();
-#elif defined(__aarch64__)
-        __asm__ volatile("yield");
-#endif
-    }
-}
-/// Frees a lock if `holder` has it.
-static inline void cs_unlock(cs_word *word, uint64_t holder) {
-    atomic_compare_exchange_strong_explicit(&word->value, &holder, 0, memory_order_release, memory_order_relaxed);
-}
-
-/// The first index from `start` below `count` whose word is `value`, else `count`.
-static inline uint32_t cs_find(const cs_word *words, uint32_t start, uint32_t count, uint64_t value) {
-    for (uint32_t index = start; index < count; index++) {
-        if (cs_load(&words[index]) == value) {
-            atomic_thread_fence(memory_order_acquire);
-            return index;
-        }
-    }
-    return count;
-}
 
 #pragma clang assume_nonnull end
 
