@@ -16,11 +16,14 @@ struct DocumentationTests {
         var examples: [String] = []
     }
 
-    static let sections: [Section] = {
+    static let text: String = {
         let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent()
         let file = root.appending(path: "Sources/weir/Documentation.docc/Directives.md")
-        guard let text = try? String(contentsOf: file, encoding: .utf8) else { return [] }
+        return (try? String(contentsOf: file, encoding: .utf8)) ?? ""
+    }()
+
+    static let sections: [Section] = {
         var sections: [Section] = []
         var example: String? = nil
         for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
@@ -55,12 +58,28 @@ struct DocumentationTests {
             #expect(!section.examples.isEmpty, "\(section.name)")
             for example in section.examples {
                 #expect(example.contains(section.name), "\(section.name)")
-                let outcome = build(try wrapped(example))
+                let outcome = build(try wrapped(example), files: DocumentationTests.files)
                 #expect(outcome.errorCount == 0, "\(section.name): \(outcome.render())")
                 #expect(outcome.configuration != nil)
             }
         }
     }
+
+    @Test("the variables of TLS are in the document", arguments: BuiltinVariable.allCases)
+    func variables(_ variable: BuiltinVariable) {
+        guard variable.rawValue.hasPrefix("ssl_") else { return }
+        #expect(DocumentationTests.text.contains("`$\(variable.rawValue)`"), "\(variable.rawValue)")
+    }
+
+    /// What the examples name. Nobody looks into them here.
+    private static let files: [String: String] = {
+        let names = [
+            "server.pem", "server.key", "server-rsa.pem", "server-rsa.key", "client.pem", "client.key", "ca.pem",
+            "revoked.pem", "dhparam.pem", "passwords", "ocsp.der", "tickets.new", "tickets.old",
+        ]
+        let ticketKey = String(repeating: "k", count: 80)
+        return Dictionary(uniqueKeysWithValues: names.map { ("/etc/weir/tls/\($0)", ticketKey) })
+    }()
 
     @Test("directives are refused one by one where they have no example context", arguments: ["main", "events"])
     func contextsAreNeeded(_ context: String) throws {
@@ -79,8 +98,8 @@ struct DocumentationTests {
         case "# context: match": return "stream { match m { \(example) } }"
         case "# context: server":
             let listen = example.contains("\nlisten ") ? "" : "listen 1883;"
-            let content =
-                example.contains("\nproxy_pass ") || example.contains("\nreturn ") ? "" : "proxy_pass brokers;"
+            let handlers = ["\nproxy_pass ", "\npass ", "\nreturn "]
+            let content = handlers.contains { example.contains($0) } ? "" : "proxy_pass brokers;"
             return "stream { \(group) match mqtt { send a; expect b; } server { \(example) \(listen) \(content) } }"
         default: throw Invalid(report: "no context in: \(example)")
         }

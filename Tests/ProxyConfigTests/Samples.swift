@@ -45,9 +45,11 @@ struct DictionarySource: ConfigurationSource {
 let testOptions = ConfigurationOptions(file: "/etc/weir/weir.conf", prefix: "/srv/weir", hostname: "edge-1")
 
 func build(
-    _ text: String, files: [String: String] = [:], options: ConfigurationOptions = testOptions
+    _ text: String, files: [String: String] = [:], directories: Set<String> = [],
+    options: ConfigurationOptions = testOptions
 ) -> ConfigurationOutcome {
     var source = DictionarySource(files: files)
+    source.directories = directories
     source.files[options.file] = Array(text.utf8)
     return ConfigurationBuilder.buildAll(&source, options: options)
 }

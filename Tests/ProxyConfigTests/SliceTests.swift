@@ -25,13 +25,14 @@ struct SliceTests {
         return "stream { upstream u { server 192.0.2.1:1; }\n\(blocks.joined()) }"
     }
 
-    @Test("a server is one slice to read and one to link")
+    @Test("a server is one slice to read and one to link, and a share of those that finish many")
     func servers() {
         let (few, _) = steps(text(servers: 10))
         let (many, outcome) = steps(text(servers: 1010))
         #expect(outcome.configuration?.servers.count == 1010)
-        #expect(many - few == 2000)
-        #expect(few <= 10 * 2 + 14)
+        // Listeners are finished by 256, and what servers say of TLS by 64.
+        #expect(many - few <= 2000 + 3 + 15)
+        #expect(few <= 10 * 2 + 16)
     }
 
     @Test("a large block takes several slices: a map, an upstream, a range of ports")

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Linking: the drafts become the configuration once all of the text is known. A slice links one server, one upstream,
-// one format, or a bounded number of entries of a map.
+// one format, a bounded number of entries of a map, or reads one file.
 //
-//   destinations → maps → formats → upstreams → servers → done
+//   destinations → maps → formats → upstreams → servers → listeners → tls → done
 
 import Vocabulary
 
@@ -62,8 +62,14 @@ extension Assembler {
             guard cursor.draft < upstreamDrafts.count else { return enter(.servers) }
             linkUpstream(&source)
         case .servers:
-            guard cursor.draft < serverDrafts.count else { return enter(.done) }
+            guard cursor.draft < serverDrafts.count else { return enter(.listeners) }
             linkServer(&source)
+        case .listeners:
+            guard cursor.draft < configuration.listeners.count else { return enter(.tls) }
+            finishListeners()
+        case .tls:
+            guard cursor.draft < configuration.servers.count else { return enter(.done) }
+            linkTLS(&source)
         }
     }
 

@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Linking of `listen`: ranges and names become single addresses, each listened at once, whoever names it. Two servers
-// may share an address when their names differ; without TLS no name reaches Weir, so the default one gets everything.
+// Linking of `listen`: ranges and names become single addresses, each listened at once, whoever names it. Servers may
+// share an address when their names differ; what their names come to is in Assembler+Names.
 
 import Vocabulary
 
 /// Who listens at one address; beside `Configuration.listeners`.
 struct ListenerUse {
     var place: SourcePosition
-    var names: Set<[UInt8]>
-    /// The server that named it last: a second time in one block is a repetition.
-    var server: Int
+    /// In the order of the text.
+    var servers: [Int]
+    /// Of the last one that has any.
+    var names: [Word]
     var hasOptions: Bool
     var hasDefault: Bool
+    /// Where the second server says so.
+    var sharedPlace: SourcePosition? = nil
+
+    var hasNames: Bool { !names.isEmpty }
 }
 
 extension Assembler {
@@ -29,7 +34,7 @@ extension Assembler {
                 guard work < Assembler.slicePorts else { return false }
                 let port = ports.lowerBound + UInt16(cursor.port)
                 cursor.port += 1
-                work += max(1, addresses.count)
+                work += max(1, addresses.count) * max(1, draft.names.count)
                 for endpoint in addresses { addListener(endpoint.withPort(port), listen, draft) }
             }
             cursor.part += 1
@@ -59,44 +64,36 @@ extension Assembler {
 
     private mutating func addListener(_ endpoint: Endpoint, _ listen: ListenDraft, _ draft: ServerDraft) {
         let server = cursor.draft
-        let names = Set(draft.names.map(\.bytes.lowercasedASCII))
         guard let index = listenerByEndpoint[endpoint] else {
             var listener = listen.options ?? Listener(endpoint: endpoint, server: server)
             listener.endpoint = endpoint
             listener.server = server
+            listener.isTLS = listen.isTLS
             listenerByEndpoint[endpoint] = configuration.listeners.count
             configuration.listeners.append(listener)
             listenerUses.append(
                 ListenerUse(
-                    place: listen.address.position, names: names, server: server, hasOptions: listen.options != nil,
-                    hasDefault: listen.isDefault))
+                    place: listen.address.position, servers: [server], names: draft.names,
+                    hasOptions: listen.options != nil, hasDefault: listen.isDefault))
             return
         }
         let use = listenerUses[index]
         let first = "\(files[use.place.file].path):\(use.place.line)"
-        if use.server == server || names.isEmpty && use.names.isEmpty || !names.isDisjoint(with: use.names) {
+        if use.servers.last == server || draft.names.isEmpty && !use.hasNames {
             error(
                 "duplicate \"\(endpoint.text)\" address and port pair", at: listen.address,
                 hint: "it is listened at in \(first) already; take one out, or give the servers different server_names")
             return
         }
-        warn(
-            "servers share \"\(endpoint.text)\"", at: listen.address,
-            hint: "without TLS no name is sent: the default server (\(first)) gets all connections")
-        listenerUses[index].names.formUnion(names)
-        listenerUses[index].server = server
-        if let options = listen.options {
-            if use.hasOptions {
-                error(
-                    "duplicate listen options for \(endpoint.text)", at: listen.address,
-                    hint: "socket options are given once for an address: they are in \(first)")
-            }
-            listenerUses[index].hasOptions = true
-            let former = configuration.listeners[index].server
-            configuration.listeners[index] = options
-            configuration.listeners[index].endpoint = endpoint
-            configuration.listeners[index].server = former
+        // A name matters from the second server on.
+        if use.servers.count == 1 {
+            addNames(use.names, to: index, server: use.servers[0])
+            listenerUses[index].sharedPlace = listen.address.position
         }
+        addNames(draft.names, to: index, server: server)
+        listenerUses[index].servers.append(server)
+        if !draft.names.isEmpty { listenerUses[index].names = draft.names }
+        addOptions(listen, to: index, first)
         if listen.isDefault {
             if use.hasDefault {
                 error(
@@ -106,6 +103,24 @@ extension Assembler {
             listenerUses[index].hasDefault = true
             configuration.listeners[index].server = server
         }
+    }
+
+    /// Of an address that another server listens at already. It speaks TLS when any of them says so.
+    private mutating func addOptions(_ listen: ListenDraft, to index: Int, _ first: String) {
+        if listen.isTLS { configuration.listeners[index].isTLS = true }
+        guard var options = listen.options else { return }
+        let former = configuration.listeners[index]
+        if listenerUses[index].hasOptions {
+            error(
+                "duplicate listen options for \(former.endpoint.text)", at: listen.address,
+                hint: "socket options are given once for an address: they are in \(first)")
+        }
+        listenerUses[index].hasOptions = true
+        options.endpoint = former.endpoint
+        options.server = former.server
+        options.isTLS = former.isTLS
+        options.names = former.names
+        configuration.listeners[index] = options
     }
 }
 

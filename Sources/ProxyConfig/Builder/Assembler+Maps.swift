@@ -79,36 +79,3 @@ extension Assembler {
         }
     }
 }
-
-/// A key of `hostnames` that stands for several names.
-private enum HostMask {
-    /// `*.example.com` and `.example.com`, as `.example.com`; the second one takes `example.com`, too.
-    case prefix([UInt8], takesItself: Bool)
-    /// `mail.*`, as `mail.`.
-    case suffix([UInt8])
-
-    /// A name without masks. Two dots beside each other are neither.
-    static func isPlain(_ key: [UInt8]) -> Bool {
-        !key.contains(UInt8(ascii: "*")) && key.first != UInt8(ascii: ".") && !hasDots(key)
-    }
-
-    private static func hasDots(_ key: [UInt8]) -> Bool {
-        zip(key, key.dropFirst()).contains { $0 == UInt8(ascii: ".") && $1 == UInt8(ascii: ".") }
-    }
-
-    init?(_ key: [UInt8]) {
-        guard !HostMask.hasDots(key) else { return nil }
-        let star = UInt8(ascii: "*")
-        let dot = UInt8(ascii: ".")
-        let stars = key.count { $0 == star }
-        if stars == 0, key.first == dot, key.count > 1 {
-            self = .prefix(key, takesItself: true)
-        } else if stars == 1, key.starts(with: [star, dot]), key.count > 2 {
-            self = .prefix(Array(key.dropFirst()), takesItself: false)
-        } else if stars == 1, key.suffix(2).elementsEqual([dot, star]), key.count > 2 {
-            self = .suffix(Array(key.dropLast()))
-        } else {
-            return nil
-        }
-    }
-}

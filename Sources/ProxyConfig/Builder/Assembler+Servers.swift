@@ -8,6 +8,7 @@ extension Assembler {
     mutating func linkServer(_ source: inout some ConfigurationSource) {
         let draft = serverDrafts[cursor.draft]
         if cursor.part == 0, cursor.port == 0, configuration.servers.count == cursor.draft {
+            serverLinks.append(ServerLink(draft))
             configuration.servers.append(server(from: draft, &source))
         }
         if linkListens(draft, &source) {
@@ -26,9 +27,12 @@ extension Assembler {
         switch draft.content {
         case .proxy(let word): content = linkProxyPass(word, &source)
         case .respond(let word): content = .respond(template(word))
+        case .pass(let word): content = linkPass(word, &source)
         case nil:
             if !draft.hasFault {
-                error("no handler for server", at: place, hint: "write where to: proxy_pass NAME; or return TEXT;")
+                error(
+                    "no handler for server", at: place,
+                    hint: "write where to: proxy_pass NAME; pass ADDRESS; or return TEXT;")
             }
         }
         var server = Server(
@@ -61,17 +65,16 @@ extension Assembler {
         }
     }
 
-    private func serverName(_ draft: ServerDraft) -> String {
-        guard let first = draft.names.first else { return "" }
-        return first.equals("$hostname") ? options.hostname : first.text
-    }
-
     private func setPrereadAndTimes(_ server: inout Server, _ own: Settings) {
         let outer = streamSettings
         server.mqttPreread = own.mqttPreread ?? outer.mqttPreread ?? .off
         server.prereadBufferBytes = own.prereadBufferBytes ?? outer.prereadBufferBytes ?? server.prereadBufferBytes
         server.prereadTimeoutMilliseconds =
             own.prereadTimeoutMilliseconds ?? outer.prereadTimeoutMilliseconds ?? server.prereadTimeoutMilliseconds
+        server.readsClientHello = own.readsClientHello ?? outer.readsClientHello ?? false
+        server.handshakeTimeoutMilliseconds =
+            own.handshakeTimeoutMilliseconds ?? outer.handshakeTimeoutMilliseconds
+            ?? server.handshakeTimeoutMilliseconds
         server.isTCPNoDelay = own.isTCPNoDelay ?? outer.isTCPNoDelay ?? true
         server.connectTimeoutMilliseconds =
             own.connectTimeoutMilliseconds ?? outer.connectTimeoutMilliseconds ?? server.connectTimeoutMilliseconds

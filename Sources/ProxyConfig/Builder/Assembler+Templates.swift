@@ -113,7 +113,6 @@ extension Assembler {
     }
 
     private func unknownVariableHint(_ name: [UInt8]) -> String {
-        if name.hasPrefix("ssl_") { return "variables of TLS come with TLS, which Weir does not have yet" }
         if name.hasPrefix("proxy_protocol_tlv_") || name.hasPrefix("realip_") {
             return "it comes with \"listen … proxy_protocol\", which Weir does not have yet"
         }

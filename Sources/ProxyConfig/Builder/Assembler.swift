@@ -4,6 +4,7 @@
 // wrong. Reading (Assembler+Reading) fills the drafts; linking (Assembler+Linking…) makes the configuration of them
 // when all of the text is known. Not generic: only what asks the outside takes a source.
 
+import Patterns
 import Vocabulary
 
 struct Assembler {
@@ -50,6 +51,8 @@ struct Assembler {
         case formats
         case upstreams
         case servers
+        case listeners
+        case tls
         case done
     }
 
@@ -84,6 +87,9 @@ struct Assembler {
     var assignedByName: [[UInt8]: Int] = [:]
     var destinationDrafts: [LogDestinationDraft] = []
     var destinationByKey: [[UInt8]: Int] = [:]
+    var sharedCaches: [[UInt8]: SharedCache] = [:]
+    /// Expressions of `server_name`, by their text.
+    var namePatterns: [[UInt8]: Pattern] = [:]
 
     // Linking
     var configuration = Configuration()
@@ -93,6 +99,15 @@ struct Assembler {
     var resolved: [String: Result<[IPAddress], SourceFault>] = [:]
     var listenerByEndpoint: [Endpoint: Int] = [:]
     var listenerUses: [ListenerUse] = []
+    /// Beside `Configuration.servers`.
+    var serverLinks: [ServerLink] = []
+    /// Files that are no text, each asked for once.
+    var secretBytes = 0
+    var secrets: [String: Result<[UInt8], SourceFault>] = [:]
+    var clientSettings: [TLSServerDraft: Shared<TLSServerSettings>] = [:]
+    /// Of the servers that say nothing of their own.
+    var inheritedClientSettings: Shared<TLSServerSettings>? = nil
+    var brokerSettings: [TLSClientDraft: Shared<TLSClientSettings>] = [:]
     var linkFindings: Set<String> = []
 
     init(options: ConfigurationOptions) {

@@ -35,6 +35,11 @@ struct Settings {
     var errorLogs: [ErrorLog] = []
     var accessLogs: [AccessLogDraft] = []
     var isAccessLogOff = false
+    var handshakeTimeoutMilliseconds: Int? = nil
+    var readsClientHello: Bool? = nil
+    /// `ssl_*` and `proxy_ssl*` of this level: one each, or none. Arrays, so that a block without them is no larger.
+    var clientSide: [TLSServerDraft] = []
+    var brokerSide: [TLSClientDraft] = []
 
     var saysAccessLog: Bool { isAccessLogOff || !accessLogs.isEmpty }
 }
@@ -53,12 +58,14 @@ struct ListenDraft {
     /// With the endpoint still open; nil where no socket option was written.
     var options: Listener? = nil
     var isDefault = false
+    var isTLS = false
 }
 
 struct ServerDraft {
     enum ContentDraft {
         case proxy(Word)
         case respond(Word)
+        case pass(Word)
     }
     var position: SourcePosition
     var settings = Settings()

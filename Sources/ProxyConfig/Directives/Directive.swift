@@ -97,6 +97,20 @@ struct Directive: Sendable {
         }
     }
 
+    static func seconds(
+        _ name: String, _ contexts: Contexts, _ set: @escaping @Sendable (inout Assembler, Int) -> Void
+    ) -> Directive {
+        simple(name, contexts, 1...1) { assembler, statement in
+            if let value = Quantity.seconds(statement.first.bytes) {
+                set(&assembler, value)
+            } else {
+                assembler.error(
+                    "\"\(statement.name.text)\" directive invalid value", at: statement.first,
+                    hint: Assembler.secondsHint)
+            }
+        }
+    }
+
     static func size(
         _ name: String, _ contexts: Contexts, in range: ClosedRange<Int>,
         _ set: @escaping @Sendable (inout Assembler, Int) -> Void

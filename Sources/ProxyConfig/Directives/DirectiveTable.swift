@@ -4,7 +4,8 @@
 
 package enum DirectiveTable {
     static let all: [Directive] =
-        mainDirectives + streamDirectives + proxyDirectives + upstreamDirectives + healthDirectives + logDirectives
+        mainDirectives + streamDirectives + tlsDirectives + proxyDirectives + proxyTLSDirectives + upstreamDirectives
+        + healthDirectives + logDirectives
 
     /// Positions in `all` by name: one name may mean two things in two contexts (`server`).
     static let byName: [[UInt8]: [Int]] = {
@@ -44,15 +45,13 @@ package enum DirectiveTable {
         }
     }
 
-    private static let tls = "TLS is not in this version; take the line out, or terminate TLS in front of Weir"
     private static let script = "Weir runs no scripts; \"mqtt_preread on\" reads the client id without one"
     private static let http = "Weir balances streams only; keep HTTP and mail with nginx"
 
     private static let missing: [Missing] = [
         Missing(
-            name: "ssl_preread", remedy: "reading the ClientHello comes with TLS; listen on one port a broker group"),
-        Missing(name: "ssl_", isPrefix: true, remedy: tls),
-        Missing(name: "proxy_ssl", isPrefix: true, remedy: tls),
+            name: "ssl_ech_file",
+            remedy: "OpenSSL 3.0 has no Encrypted ClientHello; take the line out; names go in the clear until then"),
         Missing(name: "js_", isPrefix: true, remedy: script),
         Missing(name: "limit_conn", isPrefix: true, remedy: "use max_conns of upstream servers until then"),
         Missing(name: "geo", remedy: "use map with expressions, or allow and deny, until then"),
@@ -71,7 +70,6 @@ package enum DirectiveTable {
         Missing(name: "keyval", isPrefix: true, remedy: "use map until then"),
         Missing(name: "least_time", remedy: "use least_conn until then"),
         Missing(name: "state", remedy: "list the servers in the upstream block until then"),
-        Missing(name: "pass", remedy: "use proxy_pass to the address of the other listener until then"),
         Missing(name: "open_log_file_cache", remedy: "take the line out; log files stay open without it"),
         Missing(name: "status_zone", remedy: "take the line out until then"),
         Missing(name: "stall_threshold", remedy: "take the line out until then"),

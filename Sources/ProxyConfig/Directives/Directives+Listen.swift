@@ -6,8 +6,8 @@ import Vocabulary
 
 extension Assembler {
     private static let listenParameters = [
-        "default_server", "backlog=", "rcvbuf=", "sndbuf=", "fastopen=", "deferred", "bind", "ipv6only=", "reuseport",
-        "multipath", "so_keepalive=",
+        "default_server", "ssl", "backlog=", "rcvbuf=", "sndbuf=", "fastopen=", "deferred", "bind", "ipv6only=",
+        "reuseport", "multipath", "so_keepalive=",
     ]
 
     mutating func addListen(_ statement: Statement) {
@@ -28,6 +28,8 @@ extension Assembler {
         for word in statement.arguments.dropFirst() {
             if word.equals("default_server") || word.equals("default") {
                 draft.isDefault = true
+            } else if word.equals("ssl") {
+                draft.isTLS = true
             } else if word.equals("bind") || word.equals("reuseport") {
                 // Every address is bound on its own, and every worker has its own socket, always.
             } else if !refuseListenLater(word) {
@@ -47,9 +49,7 @@ extension Assembler {
     /// True when the word is a parameter that nginx has and Weir has not yet.
     private mutating func refuseListenLater(_ word: Word) -> Bool {
         let remedy: String
-        if word.equals("ssl") {
-            remedy = "take it out, or terminate TLS in front of Weir"
-        } else if word.equals("udp") {
+        if word.equals("udp") {
             remedy = "take it out; Weir balances TCP until then"
         } else if word.equals("proxy_protocol") {
             remedy = "take it out, and let the sender not write a PROXY header"

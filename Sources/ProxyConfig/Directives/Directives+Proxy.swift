@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ngx_stream_proxy_module, without TLS towards the broker.
+// ngx_stream_proxy_module; TLS towards the broker is in Directives+ProxyTLS.
 
 import Vocabulary
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The stream and server contexts themselves (ngx_stream_core_module), variables (map, set), access rules, return, and
-// the MQTT preread.
+// The stream and server contexts themselves (ngx_stream_core_module), variables (map, set), access rules, return, pass,
+// and the MQTT preread.
 
 import Vocabulary
 
@@ -34,6 +34,7 @@ extension DirectiveTable {
         .block("map", .stream, 2...2) { $0.openMap($1) },
         .repeatable("set", .server, 2...2) { $0.addAssignment($1) },
         .simple("return", .server, 1...1) { $0.setContent(.respond($1.first), $1) },
+        .simple("pass", .server, 1...1) { $0.setContent(.pass($1.first), $1) },
         .repeatable("allow", .levels, 1...1) { $0.addAccessRule($1, isAllowed: true) },
         .repeatable("deny", .levels, 1...1) { $0.addAccessRule($1, isAllowed: false) },
 
@@ -52,20 +53,9 @@ extension Assembler {
         if server.content != nil {
             warn(
                 "\"\(statement.name.text)\" replaces what the server did before", at: statement.name,
-                hint: "a server has one of proxy_pass and return; take one out")
+                hint: "a server has one of proxy_pass, pass and return; take one out")
         }
         server.content = content
-    }
-
-    mutating func addServerNames(_ statement: Statement) {
-        for word in statement.arguments {
-            guard !word.bytes.isEmpty || statement.arguments.count == 1 else {
-                error("server name \"\" is invalid", at: word, hint: "an empty name stands alone, or not at all")
-                continue
-            }
-            if word.bytes.first == UInt8(ascii: "~") { _ = pattern(word.dropFirst(1), ignoresCase: true) }
-            server.names.append(word)
-        }
     }
 
     mutating func addAssignment(_ statement: Statement) {

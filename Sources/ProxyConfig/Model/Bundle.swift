@@ -18,6 +18,9 @@ package struct Bundle: Sendable {
         case addresses = 3
         /// Key: a fact of the process (`prefix`, `file`, `global`, `hostname`, `cpus`, …). Value: its text.
         case fact = 4
+        /// Key: absolute path. Value: the bytes of a file that is no text of the configuration: certificates, keys,
+        /// passphrases. Nobody prints them.
+        case secret = 5
     }
     package struct Key: Hashable, Sendable {
         package var kind: Kind
@@ -43,10 +46,16 @@ package struct Bundle: Sendable {
 package protocol ConfigurationSource {
     /// The bytes of a file, or the system's reason why not ("No such file or directory", "Is a directory").
     mutating func file(_ path: String) -> Result<[UInt8], SourceFault>
+    /// As `file`, for what nobody may print.
+    mutating func secret(_ path: String) -> Result<[UInt8], SourceFault>
     /// The paths that a mask with `*`, `?` or `[` names, sorted; empty is no error (nginx).
     mutating func expand(_ mask: String) -> Result<[String], SourceFault>
     /// The addresses of a host name in the system resolver's order, without repetitions.
     mutating func addresses(of host: String) -> Result<[IPAddress], SourceFault>
+}
+
+extension ConfigurationSource {
+    package mutating func secret(_ path: String) -> Result<[UInt8], SourceFault> { file(path) }
 }
 
 /// Why the outside said no. `code` is the errno where there is one.

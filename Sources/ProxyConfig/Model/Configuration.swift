@@ -201,7 +201,8 @@ package struct Listener: Sendable {
     package var keepAlive: KeepAlive? = nil
     /// `listen … ssl`: every connection begins with a handshake.
     package var isTLS = false
-    /// Other servers of this address, by the name that a ClientHello asks for.
+    /// The servers of this address, the default one among them, by the name that a ClientHello asks for: in the
+    /// handshake, or in the preread where the default server has `ssl_preread`. Empty where there is one server only.
     package var names = ServerNames()
 
     package init(endpoint: Endpoint, server: Int) {
@@ -283,7 +284,8 @@ package struct Server: Sendable {
     package var upstreamReceiveBufferBytes: Int? = nil
     package var upstreamSendBufferBytes: Int? = nil
 
-    /// Nil where the block listens nowhere with `ssl`.
+    /// Nil where the block listens nowhere with `ssl`; and where it has no certificate of its own and is not the
+    /// default server of its address, whose settings then hold for it, too.
     package var tls: Shared<TLSServerSettings>? = nil
     package var handshakeTimeoutMilliseconds = 60_000
     /// `ssl_preread`: reads the ClientHello and leaves it as it is.

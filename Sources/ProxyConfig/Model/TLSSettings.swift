@@ -37,7 +37,8 @@ package struct TLSCertificate: Sendable, Hashable {
     }
 }
 
-/// A certificate that is known when the session is: a path with variables, or `data:$variable`.
+/// A certificate that is known when the session is: a path with variables, or `data:$variable`. A path is absolute as
+/// far as it begins with text; what begins with a variable is `ConfigurationOptions.pathBesideFile` of its value.
 package struct TLSCertificateTemplate: Sendable, Hashable {
     package var chain: Template
     package var key: Template
@@ -101,10 +102,24 @@ package struct TLSCommonSettings: Sendable, Hashable {
     package init() {}
 }
 
+extension TLSCommonSettings: CustomStringConvertible {
+    /// Says nothing: there are passphrases in it, and somebody may put it into a message.
+    package var description: String { "TLS settings" }
+}
+
 /// ngx_stream_ssl_module, for one server block.
 package struct TLSServerSettings: Sendable, Hashable {
     package enum ClientVerification: Sendable, Hashable { case off, on, optional, optionalWithoutCA }
     package enum OCSP: Sendable, Hashable { case off, on, leaf }
+    /// `ssl_ocsp_cache shared:NAME:SIZE`.
+    package struct OCSPCache: Sendable, Hashable {
+        package var sharedName: String
+        package var sharedBytes: Int
+        package init(sharedName: String, sharedBytes: Int) {
+            self.sharedName = sharedName
+            self.sharedBytes = sharedBytes
+        }
+    }
     package struct SessionCache: Sendable, Hashable {
         /// `off`: clients are told not to reuse. `none`: they are let believe that they may, and never can.
         package enum Kind: Sendable, Hashable { case off, none, kept }
@@ -137,6 +152,7 @@ package struct TLSServerSettings: Sendable, Hashable {
     package var verifiesStapling = false
     package var clientOCSP = OCSP.off
     package var clientOCSPResponder: String? = nil
+    package var clientOCSPCache: OCSPCache? = nil
 
     package init() {}
 }
@@ -149,7 +165,8 @@ package struct TLSClientSettings: Sendable, Hashable {
     package var reusesSessions = true
     /// `proxy_ssl_name`; nil: the host of `proxy_pass`.
     package var name: Template? = nil
-    /// The host of `proxy_pass`, or the upstream's name, without a port: nginx's default for `name`.
+    /// The host of `proxy_pass`, or the upstream's name, without a port: nginx's default for `name`. Empty where
+    /// `proxy_pass` has variables: then it is the host of what they come to.
     package var defaultName = ""
 
     package init() {

@@ -21,6 +21,12 @@ package struct RecordingSource<Inner: ConfigurationSource>: ConfigurationSource 
         return answer
     }
 
+    package mutating func secret(_ path: String) -> Result<[UInt8], SourceFault> {
+        let answer = inner.secret(path)
+        if case .success(let bytes) = answer { bundle.record(.secret, path, bytes) }
+        return answer
+    }
+
     package mutating func expand(_ mask: String) -> Result<[String], SourceFault> {
         let answer = inner.expand(mask)
         if case .success(let paths) = answer { bundle.record(.expansion, mask, BundleList.join(paths)) }
@@ -45,6 +51,11 @@ package struct BundleSource: ConfigurationSource {
 
     package func file(_ path: String) -> Result<[UInt8], SourceFault> {
         guard let bytes = bundle[.file, path] else { return .failure(BundleSource.absent) }
+        return .success(bytes)
+    }
+
+    package func secret(_ path: String) -> Result<[UInt8], SourceFault> {
+        guard let bytes = bundle[.secret, path] else { return .failure(BundleSource.absent) }
         return .success(bytes)
     }
 

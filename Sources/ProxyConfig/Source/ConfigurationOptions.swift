@@ -50,8 +50,8 @@ package struct ConfigurationOptions: Sendable, Equatable {
         absolute(path, below: prefix)
     }
 
-    /// A path of an include, made absolute below the directory of the configuration file.
-    func pathBesideFile(_ path: String) -> String {
+    /// A path of an include or of TLS, made absolute below the directory of the configuration file.
+    package func pathBesideFile(_ path: String) -> String {
         let slash = file.utf8.lastIndex(of: UInt8(ascii: "/"))
         return absolute(path, below: slash.map { String(file[...$0]) } ?? "")
     }
