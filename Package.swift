@@ -119,7 +119,7 @@ let package = Package(
         tests("HealthTests", ["Health", "Patterns"]),
         tests(
             "ControlPlaneTests",
-            ["ControlPlane", "ControlLink", "Health", "LinuxIO", "ProxyConfig", "SharedState", "Vocabulary"]),
+            ["ControlPlane", "ControlLink", "CShared", "Health", "LinuxIO", "ProxyConfig", "SharedState", "Vocabulary"]),
         tests("MQTTClientTests", ["MQTTClient", "MQTTWire", "LinuxIO", "Vocabulary"]),
         tests("WeirctlTests", ["weirctl", "LinuxIO", "Vocabulary"]),
         .target(

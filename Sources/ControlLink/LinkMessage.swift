@@ -9,6 +9,7 @@
 //   prepare(generation)      + bundle memfd    →
 //   log(generation, index)   + descriptor      →      for each of Configuration.logDestinations that has a descriptor
 //   listener(generation, index) + descriptor   →      workers only, and only listeners that this child has not got yet
+//   sessionCache(generation, index) + memfd    →      workers only: for each of Configuration.sharedSessionCaches
 //   build(generation)                          →      builds in slices between its turns
 //                                              ←      ready(generation)   or   refused(generation, text)
 //   commit(generation)                         →      swaps, accepts at new listeners, lets go of removed ones
@@ -35,6 +36,7 @@ package struct LinkMessage: Sendable, Equatable {
         case reopen
         case quit
         case stop
+        case sessionCache
         case ready = 32
         case refused
         case committed
@@ -44,7 +46,7 @@ package struct LinkMessage: Sendable, Equatable {
 
     package var kind: Kind
     package var generation: UInt32
-    /// Index into the generation's `logDestinations` or `listeners`; 0 where the kind has none.
+    /// Index into the generation's `logDestinations`, `listeners` or `sharedSessionCaches`; 0 where the kind has none.
     package var index: UInt32
     /// Only `refused` carries text; cut at `textBytesMax` bytes.
     package var text: String

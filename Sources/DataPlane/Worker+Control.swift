@@ -85,6 +85,8 @@ extension Worker where K: ~Copyable {
             guard let number else { return }
             guard isPreparing(message.generation) else { return Descriptors.close(number) }
             preparing!.take(listener: number, at: Int(message.index))
+        case .sessionCache:
+            if let number { Descriptors.close(number) }
         case .build:
             guard isPreparing(message.generation) else { return }
             guard !preparing!.begin() else { return }

@@ -12,7 +12,9 @@ import SharedState
 import Vocabulary
 
 /// Runs a worker until it is told to end; the exit code of its process. `slot` is its place in the shared region.
-package func runWorker(slot: Int, link: consuming LinkEndpoint, region: SharedRegion) -> Int32 {
+package func runWorker(
+    slot: Int, link: consuming LinkEndpoint, region: SharedRegion, tickets: TicketKeyRegion
+) -> Int32 {
     guard let workerSlot = WorkerSlot(index: slot) else {
         return fail("worker slot \(slot) is beyond the \(SharedRegion.workersMax) that there are")
     }

@@ -17,18 +17,17 @@ import LinuxIO
     /// With a first key.
     package static func create(nowMilliseconds: UInt64) throws(Errno) -> TicketKeyRegion {
         let region = unsafe TicketKeyRegion(address: try Memory.mapSecret(byteCount: Int(CS_TICKETS_BYTES)))
-        try region.rotate(nowMilliseconds: nowMilliseconds)
+        region.rotate(nowMilliseconds: nowMilliseconds)
         return region
     }
 
     /// When the current key was made: monotonic milliseconds.
     package var createdAt: UInt64 { unsafe cs_tickets_created_at(address) }
 
-    /// By the master: a new key for new tickets. The two before it still open theirs; the third is gone. On failure
-    /// nothing has changed.
-    package func rotate(nowMilliseconds: UInt64) throws(Errno) {
+    /// By the master: a new key for new tickets. The two before it still open theirs; the third is gone.
+    package func rotate(nowMilliseconds: UInt64) {
         let status = unsafe cs_tickets_rotate(address, nowMilliseconds)
-        if status < 0 { throw Errno(rawValue: -status) }
+        precondition(status == 0, "getrandom(2) of 80 bytes cannot fail")
     }
 
     /// By a child that serves no TLS: the keys are out of its reach. No copy of the handle may be used afterwards.

@@ -16,12 +16,12 @@ import Testing
         let first = try #require(keys.current)
         #expect(keys.find(first.name) == Found(key: first.bytes, isCurrent: true))
         for round in 1...2 {
-            try keys.rotate(nowMilliseconds: 5 + UInt64(round))
+            keys.rotate(nowMilliseconds: 5 + UInt64(round))
             #expect(keys.createdAt == 5 + UInt64(round))
             #expect(keys.current != first)
             #expect(keys.find(first.name) == Found(key: first.bytes, isCurrent: false))
         }
-        try keys.rotate(nowMilliseconds: 8)
+        keys.rotate(nowMilliseconds: 8)
         #expect(keys.find(first.name) == nil)
         let current = try #require(keys.current)
         #expect(keys.find(current.name)?.isCurrent == true)
@@ -70,7 +70,7 @@ import Testing
         case .child: Processes.exit(readersVerdict(keys))
         }
         var status: Int32 = 0
-        while unsafe waitpid(reader, &status, WNOHANG) == 0 { try keys.rotate(nowMilliseconds: 2) }
+        while unsafe waitpid(reader, &status, WNOHANG) == 0 { keys.rotate(nowMilliseconds: 2) }
         #expect(status == 0)
     }
 }

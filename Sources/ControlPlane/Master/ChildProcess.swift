@@ -73,6 +73,10 @@ final class ChildProcess {
                     LinkMessage(.listener, generation: number, index: UInt32(index)),
                     descriptor: sockets.socket(listener.endpoint, position: position))
             }
+            for (index, cache) in generation.sessionCaches.enumerated() {
+                say(
+                    LinkMessage(.sessionCache, generation: number, index: UInt32(index)), descriptor: cache.file)
+            }
         }
         say(LinkMessage(.build, generation: number))
     }

@@ -9,7 +9,12 @@ import ProxyConfig
 import SharedState
 import Vocabulary
 
-/// A child's whole program; the result is its exit code.
+/// A worker's whole program; the result is its exit code.
+package typealias WorkerProgram = (
+    _ slot: Int, _ link: consuming LinkEndpoint, _ region: SharedRegion, _ tickets: TicketKeyRegion
+) -> Int32
+
+/// Any other child's.
 package typealias ChildProgram = (_ slot: Int, _ link: consuming LinkEndpoint, _ region: SharedRegion) -> Int32
 
 struct ChildSetup {

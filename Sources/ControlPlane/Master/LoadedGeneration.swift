@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A configuration with what the master holds for it: the sealed bundle that children build from, and the log
-// descriptors that they get copies of.
+// A configuration with what the master holds for it: the sealed bundle that children build from, and the descriptors
+// that they get copies of.
 
 import LinuxIO
 import ProxyConfig
@@ -12,10 +12,20 @@ final class LoadedGeneration {
     /// The sealed memory file.
     private(set) var bundle: Int32
     var logs: LogFiles
+    /// Of `Configuration.sharedSessionCaches`.
+    let sessionCaches: [SessionCacheFile]
+    /// Nil: no server makes tickets with automatic keys.
+    let ticketKeyLifetimeMilliseconds: Int?
 
-    init(number: UInt32, configuration: Configuration, bundle: Bundle) throws(StartFault) {
+    /// `former` is the generation in use, whose session caches go on.
+    init(
+        number: UInt32, configuration: Configuration, bundle: Bundle, former: LoadedGeneration?
+    ) throws(StartFault) {
         self.number = number
         self.configuration = configuration
+        ticketKeyLifetimeMilliseconds = configuration.ticketKeyLifetimeSeconds.map { min($0, 1 << 40) * 1000 }
+        sessionCaches = try SessionCacheFile.open(
+            configuration.sharedSessionCaches, known: former?.sessionCaches ?? [])
         logs = try LogFiles.open(configuration.logDestinations)
         do throws(Errno) {
             self.bundle = try Memory.makeSealed(name: "weir-bundle-\(number)", bundle.encoded()).release()

@@ -21,7 +21,7 @@ extension Master {
         do throws(StartFault) {
             try configuration.checkUser()
             let generation = try LoadedGeneration(
-                number: generationCount, configuration: configuration, bundle: reading.bundle)
+                number: generationCount, configuration: configuration, bundle: reading.bundle, former: current)
             do throws(StartFault) {
                 let workers = supervision.plannedWorkers(configuration.workerCount)
                 try listeners.prepare(configuration.listeners, positions: workers)

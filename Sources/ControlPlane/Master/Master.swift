@@ -4,7 +4,8 @@
 // events become calls of it, and `Master+Actions` does what it says. One thread, no handler, nothing that waits but
 // poll(2) and, while a configuration is read, the disk and the resolver.
 //
-// Owns: the listening sockets, the log files, the bundle of the generation in use, the shared region, the pid file.
+// Owns: the listening sockets, the log files, the bundle of the generation in use, the shared region, the ticket keys,
+// the memory of session caches, the pid file.
 
 import ControlLink
 import LinuxIO
@@ -14,10 +15,10 @@ import Vocabulary
 
 /// What the executable hands in, since planes do not know each other.
 package struct ChildPrograms {
-    package var worker: ChildProgram
+    package var worker: WorkerProgram
     package var prober: ChildProgram
 
-    package init(worker: @escaping ChildProgram, prober: @escaping ChildProgram) {
+    package init(worker: @escaping WorkerProgram, prober: @escaping ChildProgram) {
         self.worker = worker
         self.prober = prober
     }
@@ -28,6 +29,7 @@ struct Master: ~Copyable {
     let globalDirectives: String
     let programs: ChildPrograms
     let region: SharedRegion
+    let tickets: TicketKeyRegion
     let signals: SignalQueue
     let masterID: Int32
     /// Whom children run as: that of the start, whatever a reload says.
@@ -52,13 +54,14 @@ struct Master: ~Copyable {
 
     init(
         places: Places, globalDirectives: String, programs: ChildPrograms, region: SharedRegion,
-        signals: consuming SignalQueue, starter: Daemon.Starter?, listeners: ListenerTable, pidFile: PIDFile,
+        tickets: TicketKeyRegion, signals: consuming SignalQueue, starter: Daemon.Starter?, listeners: ListenerTable, pidFile: PIDFile,
         log: ErrorLogWriter, generation: LoadedGeneration
     ) {
         self.places = places
         self.globalDirectives = globalDirectives
         self.programs = programs
         self.region = region
+        self.tickets = tickets
         self.signals = signals
         masterID = Processes.currentID
         childUser = generation.configuration.childUser
@@ -90,7 +93,8 @@ struct Master: ~Copyable {
     private mutating func turn() {
         let order = Array(children.values)
         var entries = [PollEntry(signals.descriptor.number, .readable)] + order.map(\.pollEntry)
-        let wait = supervision.deadline.map { UInt64(max(0, $0 - now)) }
+        let moments = [supervision.deadline, ticketDeadline].compactMap(\.self)
+        let wait = moments.min().map { UInt64(max(0, $0 - now)) }
         do throws(Errno) {
             _ = try Poll.wait(&entries, milliseconds: wait)
         } catch {
@@ -104,6 +108,7 @@ struct Master: ~Copyable {
         }
         while let signal = nextSignal() { take(signal) }
         perform(supervision.tick(now))
+        rotateTickets()
         if isReopenWanted, isTalkQuiet { reopenLogs() }
     }
 
@@ -117,7 +122,9 @@ struct Master: ~Copyable {
                 guard message.generation == (pending ?? current).number || message.generation == current.number else {
                     continue
                 }
-            case .listenersClosed, .prepare, .log, .listener, .build, .commit, .abort, .reopen, .quit, .stop: break
+            case .listenersClosed, .prepare, .log, .listener, .sessionCache, .build, .commit, .abort, .reopen, .quit,
+                .stop:
+                break
             }
             switch message.kind {
             case .ready: perform(supervision.ready(child, now: now))
@@ -129,7 +136,7 @@ struct Master: ~Copyable {
                 }
                 perform(supervision.committed(child, now: now))
             case .listenersClosed: perform(supervision.listenersClosed(child, now: now))
-            case .prepare, .log, .listener, .build, .commit, .abort, .reopen, .quit, .stop: break
+            case .prepare, .log, .listener, .sessionCache, .build, .commit, .abort, .reopen, .quit, .stop: break
             }
         }
     }
@@ -175,6 +182,7 @@ struct Master: ~Copyable {
             log.write(level, "\(child.name) \(ended.pid) \(ended.text)")
             if case .worker(let slot) = child, let worker = WorkerSlot(index: slot) {
                 region.endWorker(worker, state: .free)
+                for cache in current.sessionCaches + (pending?.sessionCaches ?? []) { cache.release(of: ended.pid) }
             }
             let isFatal = ended.way == .exited(ChildSetup.fatalCode)
             perform(supervision.died(child, "\(ended.pid) \(ended.text)", isFatal: isFatal, now: now))

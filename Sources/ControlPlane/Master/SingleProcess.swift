@@ -10,8 +10,10 @@ import SharedState
 import Vocabulary
 
 struct SingleProcess {
-    let program: ChildProgram
+    let program: WorkerProgram
     let region: SharedRegion
+    /// Without a master nobody rotates them.
+    let tickets: TicketKeyRegion
     let generation: LoadedGeneration
     let log: ErrorLogWriter
 
@@ -35,7 +37,7 @@ struct SingleProcess {
         }
         if let worker = WorkerSlot(index: 0) { region.beginWorker(worker, pid: Processes.currentID, isRespawn: false) }
         log.write(.notice, "without a master process there is no reload: HUP and USR1 change nothing")
-        let code = program(0, LinkEndpoint(socket: Descriptor(pair.child)), region)
+        let code = program(0, LinkEndpoint(socket: Descriptor(pair.child)), region, tickets)
         listeners.closeAll()
         pidFile.remove()
         log.write(.notice, "exit")

@@ -43,18 +43,20 @@ struct Startup {
     ) throws(StartFault) -> Int32 {
         try configuration.checkUser()
         if configuration.main.hasMaster { try PIDFile.check(configuration.main.pidFile) }
-        let generation = try LoadedGeneration(number: 1, configuration: configuration, bundle: bundle)
+        let generation = try LoadedGeneration(number: 1, configuration: configuration, bundle: bundle, former: nil)
         log.use(configuration, generation.logs)
         let positions = configuration.main.hasMaster ? configuration.workerCount : 1
         raiseDescriptorLimit()
         let region = try makeRegion(configuration)
+        let tickets = try makeTicketKeys()
         var listeners = ListenerTable()
         try bind(configuration.listeners, positions: positions, &listeners, log)
         announce(configuration, log)
 
         guard configuration.main.hasMaster else {
-            return try SingleProcess(program: programs.worker, region: region, generation: generation, log: log)
-                .run(listeners, pidFile: configuration.main.pidFile)
+            return try SingleProcess(
+                program: programs.worker, region: region, tickets: tickets, generation: generation, log: log
+            ).run(listeners, pidFile: configuration.main.pidFile)
         }
         // Blocked before the daemon forks, so that a signal right after the pid file appears is not lost.
         let signals = try makeSignalQueue()
@@ -63,8 +65,8 @@ struct Startup {
         let pidFile = try PIDFile(configuration.main.pidFile)
         Processes.setTitle("weir: master process \(CommandLine.arguments.joined(separator: " "))", shortName: "weir")
         var master = Master(
-            places: places, globalDirectives: globalDirectives, programs: programs, region: region, signals: signals,
-            starter: starter, listeners: listeners, pidFile: pidFile, log: log, generation: generation)
+            places: places, globalDirectives: globalDirectives, programs: programs, region: region, tickets: tickets,
+            signals: signals, starter: starter, listeners: listeners, pidFile: pidFile, log: log, generation: generation)
         if starter != nil { master.redirectStandardError() }
         return master.run()
     }
@@ -89,6 +91,12 @@ struct Startup {
         }
         region.commitSlots(generation: 1)
         return region
+    }
+
+    private func makeTicketKeys() throws(StartFault) -> TicketKeyRegion {
+        do throws(Errno) { return try TicketKeyRegion.create(nowMilliseconds: monotonicMilliseconds()) } catch {
+            throw StartFault("mmap() of the ticket keys failed (\(error.numberedText))")
+        }
     }
 
     private func bind(

@@ -54,8 +54,8 @@ extension ProberLoop {
             guard committed == message.generation, let number = descriptor.take() else { return }
             log?.open(Int(message.index), number)
         case .quit, .stop: isEnding = true
-        // Listeners are the workers'; the others are what children say.
-        case .listener, .ready, .refused, .committed, .listenersClosed: return
+        // Listeners and session caches are the workers'; the others are what children say.
+        case .listener, .sessionCache, .ready, .refused, .committed, .listenersClosed: return
         }
     }
 
