@@ -24,7 +24,7 @@ package final class ManagedProcess: Sendable {
     /// `program` is searched in PATH. `output` names the file for stdout and stderr.
     package init(
         _ program: String, _ arguments: [String] = [], output: String? = nil, input: String? = nil,
-        workingDirectory: String? = nil, environment: [String: String] = [:]
+        workingDirectory: String? = nil, environment: [String: String] = [:], namespace: NetworkNamespace? = nil
     ) throws {
         name = program
         if let output {
@@ -35,7 +35,7 @@ package final class ManagedProcess: Sendable {
             outputPath = directory.path("output")
             self.directory = directory
         }
-        var words = ["setpriv", "--pdeathsig", "KILL", "--"]
+        var words = ["setpriv", "--pdeathsig", "KILL", "--"] + (namespace?.launcher ?? [])
         if let workingDirectory { words += ["env", "--chdir=\(workingDirectory)"] }
         if !environment.isEmpty { words += ["env"] + environment.map { "\($0.key)=\($0.value)" } }
         id = try Spawner.shared.start(words + [program] + arguments, output: outputPath, input: input ?? "/dev/null")
@@ -78,9 +78,10 @@ package final class ManagedProcess: Sendable {
 
     /// Runs a program to its end.
     package static func run(
-        _ program: String, _ arguments: [String] = [], input: String? = nil, within duration: Duration = .seconds(20)
+        _ program: String, _ arguments: [String] = [], input: String? = nil, namespace: NetworkNamespace? = nil,
+        within duration: Duration = .seconds(20)
     ) async throws -> (ending: Ending, output: String) {
-        let process = try ManagedProcess(program, arguments, input: input)
+        let process = try ManagedProcess(program, arguments, input: input, namespace: namespace)
         let ending = try await process.wait(within: duration)
         return (ending, process.output)
     }

@@ -9,11 +9,15 @@ package final class MosquittoBroker: Sendable {
     package let port: UInt16
     package var endpoint: Endpoint { .ipv4(port) }
     private let directory: TemporaryDirectory
+    private let namespace: NetworkNamespace?
     private let process: Mutex<ManagedProcess?>
 
     /// `settings` are further lines of mosquitto.conf.
-    package init(port: UInt16? = nil, allowAnonymous: Bool = true, settings: String = "") async throws {
+    package init(
+        port: UInt16? = nil, allowAnonymous: Bool = true, settings: String = "", namespace: NetworkNamespace? = nil
+    ) async throws {
         self.port = try port ?? PortRegistry.take()
+        self.namespace = namespace
         directory = try TemporaryDirectory()
         process = Mutex(nil)
         // As root, Mosquitto would change its user, and the kernel then forgets the parent-death signal.
@@ -58,11 +62,11 @@ package final class MosquittoBroker: Sendable {
                 "PATH=/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin", "mosquitto", "-c",
                 directory.path("mosquitto.conf"),
             ],
-            output: directory.path("log"))
+            output: directory.path("log"), namespace: namespace)
         process.withLock { $0 = started }
         try await eventually("mosquitto listens on \(port): \(log)") {
             guard started.isRunning else { throw TestFault("mosquitto ended: \(log)") }
-            return ListeningPorts.contains(port)
+            return ListeningPorts.contains(port, seenBy: "\(started.id)")
         }
     }
 

@@ -62,10 +62,10 @@ package enum ProcessTable {
 }
 
 package enum ListeningPorts {
-    /// True when some TCP socket of this machine listens on `port`.
-    package static func contains(_ port: UInt16) -> Bool {
+    /// True when some TCP socket listens on `port` in the network that a process is in.
+    package static func contains(_ port: UInt16, seenBy process: String = "self") -> Bool {
         let suffix = ":" + String(format: "%04X", Int(port))
-        return ["/proc/net/tcp", "/proc/net/tcp6"].contains { table in
+        return ["/proc/\(process)/net/tcp", "/proc/\(process)/net/tcp6"].contains { table in
             listeners(in: table).contains { $0[1].hasSuffix(suffix) }
         }
     }

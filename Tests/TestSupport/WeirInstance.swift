@@ -39,11 +39,12 @@ package final class WeirInstance: Sendable {
 
     /// With a whole configuration.
     package static func start(
-        in directory: TemporaryDirectory, configuration: String, arguments: [String] = []
+        in directory: TemporaryDirectory, configuration: String, arguments: [String] = [],
+        namespace: NetworkNamespace? = nil
     ) async throws -> WeirInstance {
         try directory.makeDirectory("logs")
         try directory.write(configuration, to: "weir.conf")
-        let instance = try WeirInstance(directory, arguments)
+        let instance = try WeirInstance(directory, arguments, namespace)
         do { try await instance.waitUntilServing() } catch {
             throw TestFault("\(error)\n\(instance.report)")
         }
@@ -75,13 +76,13 @@ package final class WeirInstance: Sendable {
     /// with CAP_IPC_LOCK has none.
     private static var user: String { geteuid() == 0 ? "user root;\n" : "" }
 
-    private init(_ directory: TemporaryDirectory, _ arguments: [String]) throws {
+    private init(_ directory: TemporaryDirectory, _ arguments: [String], _ namespace: NetworkNamespace?) throws {
         self.directory = directory
         errorLog = LogReader(directory.path("logs/error.log"))
         accessLog = LogReader(directory.path("logs/access.log"))
         process = try ManagedProcess(
-            try WeirBinary.path, ["-p", directory.path, "-c", "weir.conf"] + arguments, output: directory.path("output")
-        )
+            try WeirBinary.path, ["-p", directory.path, "-c", "weir.conf"] + arguments,
+            output: directory.path("output"), namespace: namespace)
     }
 
     private func waitUntilServing() async throws {
