@@ -125,32 +125,6 @@ struct HealthTests {
         }
     }
 
-    @Test("under mandatory a broker gets no client before its first check has passed")
-    func mandatory() async throws {
-        let group = try NullGroup(1, NullBroker.silent)
-        let port = try PortRegistry.take()
-        let stream = """
-            upstream brokers { zone brokers 64k; \(group.servers()) }
-            \(talkMatch)
-            server {
-                listen 127.0.0.1:\(port);
-                proxy_pass brokers;
-                health_check interval=200ms match=mqtt mandatory;
-                health_check_timeout 10s;
-            }
-            """
-        try await withWeir(stream: stream) { weir in
-            let early = try TCPConnection(to: .ipv4(port))
-            #expect(try early.receiveToEnd() == [])
-            // The check that waits is answered by nobody; the next ones are.
-            group.brokers[0].behave(NullBroker.mqtt)
-            for session in group.brokers[0].sessions { session.connection.reset() }
-            try await weir.errorLine(with: "peer is healthy", within: .seconds(15))
-            let client = try MQTTTestClient.connected(to: .ipv4(port), id: "valve")
-            try client.ping()
-        }
-    }
-
     @Test("expect as a regular expression, a check on another port, and a plain TCP check")
     func kindsOfChecks() async throws {
         let brokers = try NullGroup(3)
