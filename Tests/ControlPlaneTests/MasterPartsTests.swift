@@ -125,6 +125,31 @@ struct MasterPartsTests {
         #expect(MainSettings.Affinity.none.mask(position: 0, allowed: [3]) == nil)
     }
 
+    // MARK: The number of workers
+
+    @Test(
+        "as many workers as configured, within what the shared region has room for, which a start then says",
+        arguments: [(1, 1), (128, 128), (129, 128), (200, 128), (1024, 128)])
+    func workerCount(configured: Int, started: Int) {
+        var configuration = Configuration()
+        configuration.main.workerCount = .number(configured)
+        #expect(configuration.workerCount == started)
+        let warning = "\(configured) worker_processes are more than there is room for: 128 start"
+        let notices = StartNotices(configuration)
+        #expect(notices.warnings.contains(warning) == (configured > started))
+        #expect(notices.notices.contains { $0.contains(" in each of \(started) worker processes, ") })
+        // Without a master there is one process, whatever is configured, and nothing to warn of.
+        configuration.main.hasMaster = false
+        #expect(StartNotices(configuration).warnings == [])
+    }
+
+    @Test("auto is at least one worker and at most what there is room for")
+    func automaticWorkerCount() {
+        var configuration = Configuration()
+        configuration.main.workerCount = .automatic
+        #expect((1...128).contains(configuration.workerCount))
+    }
+
     // MARK: Reload
 
     @Test("a reload says what it cannot change and what only new processes get")

@@ -168,7 +168,7 @@ struct StartNotices {
         if let connections = main.workerConnections, connections > descriptors {
             warnings.append("\(connections) worker_connections exceed open file resource limit: \(descriptors)")
         }
-        if case .number(let number) = main.workerCount, number > SharedRegion.workersMax {
+        if main.hasMaster, case .number(let number) = main.workerCount, number > SharedRegion.workersMax {
             warnings.append(
                 "\(number) worker_processes are more than there is room for: \(SharedRegion.workersMax) start")
         }
