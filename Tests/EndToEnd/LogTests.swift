@@ -182,7 +182,9 @@ struct LogTests {
         #expect(weir.errorLines.contains { $0.contains("reopening logs") })
     }
 
-    @Test("children that run as nobody write logs in a folder that only root may enter", .enabled(if: getuid() == 0))
+    @Test(
+        "children that run as nobody write logs in a folder that only root may enter",
+        .enabled(if: getuid() == 0, "only root can start children as somebody else"))
     func rights() async throws {
         let broker = try NullBroker()
         let port = try PortRegistry.take()
