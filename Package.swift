@@ -138,7 +138,7 @@ let package = Package(
                 "SharedState", "Vocabulary",
             ], path: "Tests/Simulation", swiftSettings: swift),
         tests("SessionCoreTests", ["SessionCore", "Vocabulary"]),
-        tests("DataPlaneTests", ["DataPlane", "LinuxIO", "ProxyConfig"]),
+        tests("DataPlaneTests", ["DataPlane", "LinuxIO", "ProxyConfig", "Vocabulary"]),
         tests("TLSWireTests", ["TLSWire", "Vocabulary"]),
         tests("SharedStateTests", ["SharedState", "CShared", "LinuxIO", "Vocabulary"]),
     ]

@@ -7,15 +7,16 @@ import ProxyConfig
 
 final class Generation {
     let number: UInt32
-    let configuration: Configuration
+    /// Without its servers: what a worker needs of them is in their settings.
+    private(set) var configuration: Configuration
     /// One for each of `configuration.upstreams`.
-    let groups: [Group]
+    private(set) var groups: [Group]
     /// For `proxy_pass` with variables.
     let groupByName: [String: Int]
     /// Sinks of `configuration.logDestinations`.
     let sinks: [Int]
-    /// The settings table's index for each of `configuration.servers`.
-    let settings: [UInt32]
+    /// The settings table's index for each server block.
+    private(set) var settings: [UInt32]
 
     init(number: UInt32, configuration: Configuration, groups: [Group], sinks: [Int], settings: [UInt32]) {
         self.number = number
@@ -27,6 +28,21 @@ final class Generation {
             configuration.upstreams.indices.filter { configuration.upstreams[$0].isExplicit }
                 .map { (configuration.upstreams[$0].name, $0) }, uniquingKeysWith: { first, _ in first })
     }
+
+    /// Of a generation that nobody holds any more: gives up a part of what it has, and says which settings its caller
+    /// lets go of in `table`. False when nothing worth a slice is left.
+    func dismantle(_ table: inout SettingsTable) -> Bool {
+        if !settings.isEmpty {
+            for index in settings.suffix(Generation.sliceSettings) { table.letGo(index) }
+            settings.removeLast(min(settings.count, Generation.sliceSettings))
+        } else if !groups.isEmpty {
+            groups.removeLast()
+            configuration.upstreams.removeLast()
+        }
+        return !settings.isEmpty || !groups.isEmpty
+    }
+
+    private static let sliceSettings = 16
 }
 
 /// Generations that some session or the worker itself still needs.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A generation on its way: what the master has sent of it, and how far it is built. Building is cut into slices, one
-// block or one upstream group each, between which the worker carries its sessions' bytes.
+// A generation on its way: what the master has sent of it, and how far it is built. Building is cut into steps, one
+// block, one upstream group or a few listeners each, between which the worker carries its sessions' bytes. All that can
+// be made before the commit is made here, so that the commit only puts it in place.
 
 import LinuxIO
 import ProxyConfig
@@ -17,6 +18,10 @@ final class Preparation {
         case parsing
         /// Next: the group of the upstream behind those that are built.
         case grouping
+        /// Next: the settings of the server behind those that have theirs.
+        case equipping
+        /// Listeners are looked up.
+        case placing
         case ready
     }
 
@@ -32,13 +37,20 @@ final class Preparation {
     /// From `grouping` on.
     private(set) var configuration = Configuration()
     private(set) var groups: [Group] = []
+    /// From `equipping` on. Sinks of the log destinations: they may stand in the worker's table with no line to them
+    /// when nothing comes of this generation.
+    private(set) var sinkOf: [Int] = []
+    private(set) var settings: [ServerSettings] = []
+    /// `buffer=` and `flush=` by sink: those of the log with the largest buffer.
+    private(set) var buffers: [Int: AccessLog] = [:]
+    private(set) var listeners = ListenerPlan()
 
     init(number: UInt32, bundle: Bundle) {
         self.number = number
         self.bundle = bundle
     }
 
-    var isBuilding: Bool { stage == .parsing || stage == .grouping }
+    var isBuilding: Bool { stage != .gathering && stage != .ready }
 
     func take(log descriptor: Int32, at index: Int) {
         if let former = logDescriptors.updateValue(descriptor, forKey: index) { Descriptors.close(former) }
@@ -62,12 +74,17 @@ final class Preparation {
         case refused(String)
     }
 
-    /// One block read, one server linked, or one group built.
-    func step(region: SharedRegion) -> Progress {
+    /// One block read, one server linked, one group or one server's settings built, or a few listeners found.
+    func step(region: SharedRegion, sinks: inout LogSinks, present: [ListenerState]) -> Progress {
         switch stage {
-        case .gathering, .ready: .more
-        case .parsing: parse()
-        case .grouping: buildGroup(region)
+        case .gathering, .ready: return .more
+        case .parsing: return parse()
+        case .grouping: return buildGroup(region, &sinks)
+        case .equipping: return equip()
+        case .placing:
+            guard listeners.step(present: present, wanted: configuration.listeners) else { return .more }
+            stage = .ready
+            return .ready
         }
     }
 
@@ -84,16 +101,36 @@ final class Preparation {
         return .more
     }
 
-    private func buildGroup(_ region: SharedRegion) -> Progress {
+    private func buildGroup(_ region: SharedRegion, _ sinks: inout LogSinks) -> Progress {
         guard groups.count < configuration.upstreams.count else {
-            stage = .ready
-            return .ready
+            sinkOf = configuration.logDestinations.map { sinks.open($0, descriptor: nil) }
+            settings.reserveCapacity(configuration.servers.count)
+            stage = .equipping
+            return .more
         }
         let upstream = configuration.upstreams[groups.count]
         guard let group = Group(upstream, region: region) else {
             return .refused("upstream \"\(upstream.name)\" has no place in the shared region")
         }
         groups.append(group)
+        return .more
+    }
+
+    private func equip() -> Progress {
+        guard settings.count < configuration.servers.count else {
+            // The settings hold them.
+            configuration.servers = []
+            stage = .placing
+            return .more
+        }
+        let server = configuration.servers[settings.count]
+        settings.append(ServerSettings(server, of: configuration, sinkOf: sinkOf))
+        for log in server.accessLogs {
+            let known = buffers[sinkOf[log.destination]]
+            if known == nil || (log.bufferBytes ?? 0) > (known?.bufferBytes ?? 0) {
+                buffers[sinkOf[log.destination]] = log
+            }
+        }
         return .more
     }
 

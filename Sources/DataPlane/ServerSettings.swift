@@ -28,20 +28,24 @@ final class ServerSettings {
     /// Maps by their index in the configuration that this came from.
     let maps: [Int: MapTable]
 
-    init(
-        server: Server, assignedCount: Int, accessLines: [AccessLine], errorTargets: [ErrorTarget],
-        maps: [Int: MapTable]
-    ) {
+    init(_ server: Server, of configuration: Configuration, sinkOf: [Int]) {
         self.server = server
-        self.assignedCount = assignedCount
-        self.accessLines = accessLines
-        self.errorTargets = errorTargets
-        self.maps = maps
+        assignedCount = configuration.assignedVariables.count
+        let formats = server.accessLogs.map { configuration.logFormats[$0.format] }
+        accessLines = zip(server.accessLogs, formats).map { log, format in
+            AccessLine(sink: sinkOf[log.destination], format: format, condition: log.condition)
+        }
+        errorTargets = ServerSettings.targets(server.errorLogs, sinkOf)
+        maps = ServerSettings.reachableMaps(of: server, formats: formats, in: configuration.maps)
         errorLevelMin = errorTargets.map(\.level).min() ?? .emerg
     }
 
+    static func targets(_ logs: [ErrorLog], _ sinkOf: [Int]) -> [ErrorTarget] {
+        logs.map { ErrorTarget(sink: sinkOf[$0.destination], level: $0.level) }
+    }
+
     /// Which maps the templates of `server` and its formats reach, maps in maps included.
-    static func reachableMaps(of server: Server, formats: [LogFormat], in tables: [MapTable]) -> [Int: MapTable] {
+    private static func reachableMaps(of server: Server, formats: [LogFormat], in tables: [MapTable]) -> [Int: MapTable] {
         // Most configurations have no map, and a commit asks for each of a thousand blocks.
         guard !tables.isEmpty else { return [:] }
         var templates: [Template] = formats.map(\.template)

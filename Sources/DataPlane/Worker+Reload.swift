@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From a bundle to a running generation: slices while it is prepared, and the commit, which is the only moment in which
-// anything changes. New connections use the new generation from there on; live sessions keep the settings they hold.
+// From a bundle to a running generation: slices while it is prepared, the commit, which is the only moment in which
+// anything changes, and slices again while the former generation is taken apart. New connections use the new generation
+// from the commit on; live sessions keep the settings they hold.
 
 import ControlLink
 import EventLoop
@@ -11,10 +12,26 @@ import SharedState
 import Vocabulary
 
 extension Worker where K: ~Copyable {
-    /// One slice of the preparation. Answers the master when it is done or refused.
-    mutating func prepareSlice() {
-        guard let preparation = preparing, preparation.isBuilding else { return }
-        switch preparation.step(region: region) {
+    /// True while there is long work to be done in slices.
+    var hasSlices: Bool { preparing?.isBuilding == true || !retired.isEmpty }
+
+    /// What a turn gives to long work: as much as nobody feels, and nothing so soon after the last time. The first
+    /// generation is waited for.
+    mutating func workSlice() {
+        let start = kernel.workNanoseconds()
+        guard start >= sliceDueNanoseconds || current == nil else { return }
+        var now = start
+        repeat {
+            if preparing?.isBuilding == true { prepareStep() } else { dismantleStep() }
+            now = kernel.workNanoseconds()
+        } while hasSlices && now < start + WorkPace.sliceNanoseconds
+        sliceDueNanoseconds = now + WorkPace.restNanoseconds
+    }
+
+    /// One step of the preparation. Answers the master when it is done or refused.
+    private mutating func prepareStep() {
+        guard let preparation = preparing else { return }
+        switch preparation.step(region: region, sinks: &sinks, present: listeners) {
         case .more:
             break
         case .ready:
@@ -27,6 +44,11 @@ extension Worker where K: ~Copyable {
         }
     }
 
+    private mutating func dismantleStep() {
+        guard let generation = retired.last else { return }
+        if !generation.dismantle(&settingsTable) { retired.removeLast() }
+    }
+
     /// Swaps: sinks, settings, listeners. Nothing in here can fail.
     mutating func commit() {
         guard let preparation = preparing, preparation.stage == .ready else {
@@ -35,77 +57,49 @@ extension Worker where K: ~Copyable {
         }
         preparing = nil
         let configuration = preparation.configuration
-        let sinkOf = openSinks(configuration, preparation.logDescriptors)
-        errorTargets = targets(configuration.main.errorLogs, sinkOf)
-        let settings = configuration.servers.map { server in
-            settingsTable.add(makeSettings(server, configuration, sinkOf))
-        }
+        openSinks(preparation)
+        errorTargets = ServerSettings.targets(configuration.main.errorLogs, preparation.sinkOf)
+        let settings = preparation.settings.map { settingsTable.add($0) }
         let old = current
         let generation = generations.add(
             Generation(
-                number: preparation.number, configuration: configuration, groups: preparation.groups, sinks: sinkOf,
-                settings: settings))
+                number: preparation.number, configuration: configuration, groups: preparation.groups,
+                sinks: preparation.sinkOf, settings: settings))
         current = generation
         let capacity = SessionCapacity(
             descriptorLimit: identity.descriptorLimit, workerConnections: configuration.main.workerConnections,
             listeners: configuration.listeners.count, logs: configuration.logDestinations.count)
         sessionsMax = max(1, min(capacity.sessions, sessions.capacity))
         isBoundByDescriptors = capacity.connections != configuration.main.workerConnections
-        arrange(configuration.listeners, settings, generation, preparation.listenerDescriptors)
+        arrange(preparation, settings, generation)
         if let old { letGoOfGeneration(old) }
         answer(.committed, generation: preparation.number)
     }
 
-    // MARK: - Sinks and settings
-
-    private mutating func openSinks(_ configuration: Configuration, _ descriptors: [Int: Int32]) -> [Int] {
-        let sinkOf = configuration.logDestinations.indices.map { index in
-            sinks.open(configuration.logDestinations[index], descriptor: descriptors[index])
+    private mutating func openSinks(_ preparation: Preparation) {
+        for (index, destination) in preparation.configuration.logDestinations.enumerated() {
+            _ = sinks.open(destination, descriptor: preparation.logDescriptors[index])
         }
-        var buffers: [Int: AccessLog] = [:]
-        for log in configuration.servers.flatMap(\.accessLogs) {
-            let known = buffers[sinkOf[log.destination]]
-            if known == nil || (log.bufferBytes ?? 0) > (known?.bufferBytes ?? 0) {
-                buffers[sinkOf[log.destination]] = log
-            }
+        for sink in Set(preparation.sinkOf) {
+            let log = preparation.buffers[sink]
+            sinks.configure(sink, bufferBytes: log?.bufferBytes, flushMilliseconds: log?.flushMilliseconds)
         }
-        for sink in Set(sinkOf) {
-            sinks.configure(
-                sink, bufferBytes: buffers[sink]?.bufferBytes, flushMilliseconds: buffers[sink]?.flushMilliseconds)
-        }
-        return sinkOf
-    }
-
-    private func targets(_ logs: [ErrorLog], _ sinkOf: [Int]) -> [ServerSettings.ErrorTarget] {
-        logs.map { ServerSettings.ErrorTarget(sink: sinkOf[$0.destination], level: $0.level) }
-    }
-
-    private func makeSettings(_ server: Server, _ configuration: Configuration, _ sinkOf: [Int]) -> ServerSettings {
-        let formats = server.accessLogs.map { configuration.logFormats[$0.format] }
-        return ServerSettings(
-            server: server, assignedCount: configuration.assignedVariables.count,
-            accessLines: zip(server.accessLogs, formats).map { log, format in
-                ServerSettings.AccessLine(sink: sinkOf[log.destination], format: format, condition: log.condition)
-            },
-            errorTargets: targets(server.errorLogs, sinkOf),
-            maps: ServerSettings.reachableMaps(of: server, formats: formats, in: configuration.maps))
     }
 
     // MARK: - Listeners
 
-    private mutating func arrange(
-        _ wanted: [Listener], _ settings: [UInt32], _ generation: Int, _ descriptors: [Int: Int32]
-    ) {
-        // An entry that is still being drained keeps its old socket; its address gets a new entry.
-        var known: [Endpoint: Int] = [:]
-        for index in listeners.indices where !listeners[index].isClosing { known[listeners[index].endpoint] = index }
-        for (position, listener) in wanted.enumerated() {
-            let index = known[listener.endpoint] ?? addListener(at: listener.endpoint)
+    private mutating func arrange(_ preparation: Preparation, _ settings: [UInt32], _ generation: Int) {
+        let plan = preparation.listeners
+        for (position, listener) in preparation.configuration.listeners.enumerated() {
+            let index = place(plan.places[position], for: listener)
+            let isNoDelay = settingsTable[settings[listener.server]].server.isTCPNoDelay
+            var isSet = false
             if listeners[index].descriptor >= 0 {
-                if let surplus = descriptors[position] { Descriptors.close(surplus) }
+                if let surplus = preparation.listenerDescriptors[position] { Descriptors.close(surplus) }
+                isSet = settingsTable[listeners[index].settings].server.isTCPNoDelay == isNoDelay
                 settingsTable.letGo(listeners[index].settings)
                 letGoOfGeneration(listeners[index].generation)
-            } else if let descriptor = descriptors[position] {
+            } else if let descriptor = preparation.listenerDescriptors[position] {
                 listeners[index].descriptor = descriptor
             } else {
                 logWorker(.alert, "the master sent no socket for \(listener.endpoint.text)")
@@ -115,18 +109,18 @@ extension Worker where K: ~Copyable {
             generations.hold(generation)
             listeners[index].settings = settings[listener.server]
             listeners[index].generation = generation
-            kernel.setListenerNoDelay(
-                listeners[index].descriptor,
-                isOn: settingsTable[settings[listener.server]].server.isTCPNoDelay)
+            if !isSet { kernel.setListenerNoDelay(listeners[index].descriptor, isOn: isNoDelay) }
             acceptAt(index)
         }
-        let endpoints = Set(wanted.map(\.endpoint))
-        for index in listeners.indices where !endpoints.contains(listeners[index].endpoint) { retire(index) }
+        for (index, isWanted) in plan.isWanted.enumerated() where !isWanted { retire(index) }
     }
 
-    private mutating func addListener(at endpoint: Endpoint) -> Int {
+    /// An entry that is still being drained keeps its old socket; its address gets a new entry.
+    private mutating func place(_ known: Int?, for listener: Listener) -> Int {
+        if let known, !listeners[known].isClosing { return known }
         listeners.append(
-            ListenerState(endpoint: endpoint, text: endpoint.text, descriptor: -1, settings: 0, generation: 0))
+            ListenerState(
+                endpoint: listener.endpoint, text: listener.endpoint.text, descriptor: -1, settings: 0, generation: 0))
         return listeners.count - 1
     }
 }

@@ -169,8 +169,7 @@ extension Worker where K: ~Copyable {
     }
 
     mutating func letGoOfGeneration(_ index: Int) {
-        guard let freed = generations.letGo(index) else { return }
-        for settings in freed.settings { settingsTable.letGo(settings) }
+        if let freed = generations.letGo(index) { retired.append(freed) }
     }
 }
 

@@ -4,7 +4,7 @@
 // named after the phases: Accept, Access, Preread, Route, Connect, Forward, Close; Control talks with the master.
 //
 //   turn:  kernel.turn ─▶ completions ─▶ expired timers ─▶ sessions that waited for a buffer ─▶ one slice of a
-//          generation that is being prepared ─▶ log lines
+//          generation that is being prepared or taken apart ─▶ log lines
 //
 // Invariants, which the simulation checks after each turn:
 // 1. Every slot that is not free belongs to a session that is not released; `sessions.count` is their number.
@@ -89,6 +89,10 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
     /// Index of the committed generation; nil before the first commit.
     var current: Int? = nil
     var preparing: Preparation? = nil
+    /// Generations that nobody needs any more, to be taken apart in slices.
+    var retired: [Generation] = []
+    /// No slice of long work before this (`Kernel.workNanoseconds`).
+    var sliceDueNanoseconds: UInt64 = 0
 
     var listeners: [ListenerState] = []
     /// Accepting is paused until then: descriptors were used up.
@@ -152,7 +156,7 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
         while let completion = kernel.nextCompletion() { handle(completion) }
         expireTimers()
         feedStarved()
-        if preparing != nil { prepareSlice() }
+        if hasSlices { workSlice() }
         reportLogLoss()
         sinks.endTurn(now: kernel.nowMilliseconds)
     }
@@ -164,9 +168,13 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
     }
 
     private var nextDeadline: UInt64? {
-        if preparing?.isBuilding == true { return 0 }
         if !starved.isEmpty { return 0 }
         var deadline = timers.nextWakeup ?? UInt64.max
+        if hasSlices {
+            // Between slices there is a rest, for others on this CPU.
+            guard current != nil else { return 0 }
+            deadline = min(deadline, kernel.nowMilliseconds + 1)
+        }
         deadline = min(deadline, sinks.nextFlush)
         if let acceptResumesAt { deadline = min(deadline, acceptResumesAt) }
         if let quitDeadline { deadline = min(deadline, quitDeadline) }

@@ -24,6 +24,9 @@ package protocol Kernel: ~Copyable {
     /// Since 1970, now. Asked for where a line is written, not in each turn.
     var wallMilliseconds: UInt64 { get }
 
+    /// Monotonic, now. For cutting long work into slices and nothing else: what happens must not hang on it.
+    mutating func workNanoseconds() -> UInt64
+
     /// Submits what is queued and waits for a completion (not counting the success of `quiet` and `linked` sends), no
     /// longer than until `deadline` (nil: no limit; a deadline in the past: does not wait). Afterwards the times are
     /// fresh.

@@ -39,6 +39,8 @@ import Vocabulary
         unsafe batchBase.deallocate()
     }
 
+    package mutating func workNanoseconds() -> UInt64 { monotonicNanoseconds() }
+
     // MARK: - The turn
 
     package mutating func turn(until deadline: UInt64?) {

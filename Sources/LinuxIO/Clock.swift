@@ -27,8 +27,10 @@ private func nanoseconds(of clock: clockid_t) -> UInt64 {
 }
 
 /// Sleeps for at least that long, whatever signals arrive.
-package func sleep(milliseconds: UInt64) {
-    var left = timespec(tv_sec: Int(milliseconds / 1000), tv_nsec: Int(milliseconds % 1000) * 1_000_000)
+package func sleep(milliseconds: UInt64) { sleep(nanoseconds: milliseconds * 1_000_000) }
+
+package func sleep(nanoseconds: UInt64) {
+    var left = timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
     var rest = timespec()
     while unsafe nanosleep(&left, &rest) == -1, errno == EINTR { left = rest }
 }

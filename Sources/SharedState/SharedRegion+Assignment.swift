@@ -44,11 +44,13 @@ package enum SlotFault: Error, Sendable, Equatable {
 }
 
 extension SharedRegion {
-    /// Gives every group and peer its slot. When there is no room nothing has changed.
-    package func assignSlots(_ groups: [GroupRequest]) throws(SlotFault) {
+    /// Gives every group and peer its slot. When there is no room nothing has changed. `pause` is called between
+    /// groups, for a caller that rests.
+    package func assignSlots(_ groups: [GroupRequest], pause: () -> Void = {}) throws(SlotFault) {
         abandonSlots()
         // What is there already is marked before anything new is placed, so that no newcomer takes its place.
         for group in groups {
+            pause()
             guard let slot = groupSlot(named: group.name) else { continue }
             markPrepared(slot)
             for peer in group.peers {
@@ -58,6 +60,7 @@ extension SharedRegion {
         var vacancies = Vacancies()
         do throws(SlotFault) {
             for group in groups {
+                pause()
                 let slot: GroupSlot
                 if let present = groupSlot(named: group.name) {
                     slot = present

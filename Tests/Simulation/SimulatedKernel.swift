@@ -11,10 +11,18 @@ struct SimulatedKernel: Kernel, ~Copyable {
     private(set) var nowMilliseconds: UInt64
     private(set) var wallMilliseconds: UInt64
 
+    /// Each look at it finds a third of a slice gone, so that work takes several turns, and the same for one seed.
+    private var workClock: UInt64 = 0
+
     init(world: World) {
         self.world = world
         nowMilliseconds = world.now
         wallMilliseconds = World.wallStart + world.now
+    }
+
+    mutating func workNanoseconds() -> UInt64 {
+        workClock += WorkPace.sliceNanoseconds / 3
+        return workClock
     }
 
     mutating func turn(until deadline: UInt64?) {

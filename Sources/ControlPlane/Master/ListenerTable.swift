@@ -50,9 +50,11 @@ struct ListenerTable {
     /// Binds what `listeners` have and we have not, for `positions` workers; all or nothing.
     mutating func prepare(_ listeners: [Listener], positions: Int) throws(StartFault) {
         precondition(pending.added.isEmpty && pending.extended.isEmpty)
+        var pace = WorkPace()
         do throws(StartFault) {
             for listener in listeners where entries[listener.endpoint] == nil { try awaitFree(listener) }
             for listener in listeners {
+                pace.pause()
                 if let entry = entries[listener.endpoint] {
                     guard case .ip = listener.endpoint, entry.sockets.count < positions else { continue }
                     let count = positions - entry.sockets.count
@@ -84,14 +86,19 @@ struct ListenerTable {
         for (endpoint, sockets) in pending.extended { entries[endpoint]?.sockets += sockets }
         for (endpoint, entry) in pending.added { entries[endpoint] = entry }
         pending = Pending()
+        var pace = WorkPace()
         let wanted = Set(listeners.map(\.endpoint))
-        lately = Set(entries.keys).subtracting(wanted)
+        lately = []
         for (endpoint, entry) in entries where !wanted.contains(endpoint) {
+            lately.insert(endpoint)
             removed.append(entry)
             entries[endpoint] = nil
         }
         var faults: [StartFault] = []
-        for listener in listeners { change(listener, &faults) }
+        for listener in listeners {
+            pace.pause()
+            change(listener, &faults)
+        }
         return faults
     }
 
@@ -217,15 +224,15 @@ struct ListenerTable {
 
     private mutating func change(_ listener: Listener, _ faults: inout [StartFault]) {
         guard let entry = entries[listener.endpoint] else { return }
-        let name = listener.endpoint.text
         if entry.listener.isIPv6Only != listener.isIPv6Only || entry.listener.isMultipath != listener.isMultipath {
-            faults.append(StartFault("ipv6only and multipath of \(name) cannot change while it is open and stay"))
+            faults.append(StartFault("ipv6only and multipath of \(listener.endpoint.text) cannot change while it is open and stay"))
         }
         let options = listener.socketOptions
         if entry.listener.socketOptions != options {
             let isIP = if case .ip = listener.endpoint { true } else { false }
             for socket in entry.sockets {
                 do throws(CallFault) { try Sockets.apply(options, to: socket, isIP: isIP) } catch {
+                    let name = listener.endpoint.text
                     faults.append(StartFault("\(error.call) of \(name) failed (\(error.error.numberedText))"))
                 }
                 if entry.listener.backlog != listener.backlog { try? Sockets.setBacklog(socket, listener.backlog) }

@@ -48,14 +48,16 @@ struct ConfigurationReading {
     var outcome: ConfigurationOutcome
     var bundle: Bundle
 
-    static func read(_ places: Places, globalDirectives: String) -> ConfigurationReading {
+    /// `isServing`: workers are at work beside this and must not feel it.
+    static func read(_ places: Places, globalDirectives: String, isServing: Bool = false) -> ConfigurationReading {
         let options = ConfigurationOptions(
             file: places.configurationFile, prefix: places.prefix, globalDirectives: globalDirectives,
             defaultErrorLog: places.errorLog, hostname: (try? Processes.hostname()) ?? "")
         var bundle = Bundle()
         options.record(into: &bundle)
         var source = RecordingSource(SystemSource(), bundle: bundle)
-        let outcome = ConfigurationBuilder.buildAll(&source, options: options)
+        var pace = isServing ? WorkPace() : nil
+        let outcome = ConfigurationBuilder.buildAll(&source, options: options) { pace?.pause() }
         return ConfigurationReading(outcome: outcome, bundle: source.bundle)
     }
 }

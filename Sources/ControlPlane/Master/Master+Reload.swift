@@ -12,20 +12,25 @@ extension Master {
     /// Reads the configuration and opens what it needs. Nothing that runs is touched.
     mutating func readConfiguration() -> [SupervisionAction] {
         log.write(.notice, "reconfiguring")
-        let reading = ConfigurationReading.read(places, globalDirectives: globalDirectives)
+        let reading = ConfigurationReading.read(places, globalDirectives: globalDirectives, isServing: true)
         report(reading.outcome)
         guard let configuration = reading.outcome.configuration else {
             return refuse("it has errors")
         }
         generationCount += 1
+        var pace = WorkPace()
         do throws(StartFault) {
             try configuration.checkUser()
             let generation = try LoadedGeneration(
                 number: generationCount, configuration: configuration, bundle: reading.bundle, former: current)
             do throws(StartFault) {
                 let workers = supervision.plannedWorkers(configuration.workerCount)
+                pace.pause()
                 try listeners.prepare(configuration.listeners, positions: workers)
-                do throws(SlotFault) { try region.assignSlots(configuration.slotRequests) } catch {
+                pace.pause()
+                do throws(SlotFault) {
+                    try region.assignSlots(configuration.slotRequests) { pace.pause() }
+                } catch {
                     throw StartFault(error.text)
                 }
             } catch {
@@ -34,6 +39,7 @@ extension Master {
                 throw error
             }
             pending = generation
+            pace.pause()
         } catch {
             log.write(.emerg, error.message)
             return refuse(error.message)
@@ -67,7 +73,9 @@ extension Master {
         pending = nil
         let former = current
         current = generation
+        var pace = WorkPace()
         for fault in listeners.adopt(generation.configuration.listeners) { log.write(.notice, fault.message) }
+        pace.pause()
         region.commitSlots(generation: generation.number)
         region.countReload(isDone: true, wallMilliseconds: wallMilliseconds())
         log.use(generation.configuration, generation.logs)
@@ -77,6 +85,7 @@ extension Master {
             log.write(.notice, text)
         }
         movePIDFile(generation.configuration.main.pidFile)
+        pace.pause()
     }
 
     /// Every child has committed. Only now the line says so: whoever connects after reading it gets the new generation.

@@ -75,8 +75,9 @@ package struct HealthPlan: Sendable {
 
     package init() {}
 
-    /// The configuration has compiled its expressions before, so that a fault here says that memory ran out.
-    package init(_ configuration: Configuration) throws(PatternFault) {
+    /// The configuration has compiled its expressions before, so that a fault here says that memory ran out. `pause` is
+    /// called between groups, for a caller that rests.
+    package init(_ configuration: Configuration, pause: () -> Void = {}) throws(PatternFault) {
         let expectations = try HealthPlan.expectations(of: configuration.matches)
         var checksByUpstream: [[HealthCheck]] = Array(repeating: [], count: configuration.upstreams.count)
         for server in configuration.servers {
@@ -84,6 +85,7 @@ package struct HealthPlan: Sendable {
         }
         var places: [PeerKey: Int] = [:]
         for (upstream, checks) in zip(configuration.upstreams, checksByUpstream) {
+            pause()
             for (peer, identity) in zip(upstream.peers, upstream.peerIdentities()) {
                 let key = PeerKey(group: upstream.name, identity: identity)
                 let place = places[key] ?? peers.count

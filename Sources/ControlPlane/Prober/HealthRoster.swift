@@ -86,9 +86,9 @@ package struct HealthRoster: Sendable {
     }
 
     /// The commit: checks that are the same as before go on, others begin, those that are gone are forgotten. Says
-    /// which peers have another state now.
+    /// which peers have another state now. `pause` is called between peers, for a caller that rests.
     package mutating func adopt(
-        _ plan: HealthPlan, known: [PeerKey: HealthState], nowMilliseconds: UInt64
+        _ plan: HealthPlan, known: [PeerKey: HealthState], nowMilliseconds: UInt64, pause: () -> Void = {}
     ) -> [PeerChange] {
         let former = (peers: peers, checks: checks)
         // For each planned check the one that goes on in its place.
@@ -103,6 +103,7 @@ package struct HealthRoster: Sendable {
         checks = [:]
         var changes: [PeerChange] = []
         for (planned, keptIDs) in zip(plan.peers, kept) {
+            pause()
             let old = former.peers[planned.key]
             let formerState = old?.state ?? known[planned.key]
             var ids: [CheckID] = []

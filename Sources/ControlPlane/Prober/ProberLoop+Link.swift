@@ -64,7 +64,7 @@ extension ProberLoop {
     func buildSlice() {
         guard let prepared, prepared.isBuilding else { return }
         do throws(Refusal) {
-            switch try prepared.build(until: monotonicNanoseconds() + ProberLoop.sliceNanoseconds) {
+            switch try prepared.build(until: monotonicNanoseconds() + WorkPace.sliceNanoseconds) {
             case .more: return
             case .built(let configuration): try finishBuilding(prepared, configuration)
             }
@@ -75,13 +75,15 @@ extension ProberLoop {
 
     private func finishBuilding(_ prepared: PreparedHealth, _ configuration: Configuration) throws(Refusal) {
         let plan: HealthPlan
-        do throws(PatternFault) { plan = try HealthPlan(configuration) } catch {
+        var pace = WorkPace()
+        do throws(PatternFault) { plan = try HealthPlan(configuration) { pace.pause() } } catch {
             throw Refusal(text: "an expression does not compile: \(error.message)")
         }
-        let slots = try findSlots(plan)
+        let slots = try findSlots(plan, &pace)
         let known = committed == nil ? leftBehind(by: plan, slots) : [:]
         let newcomers = roster.newcomers(of: plan, known: known)
         for (key, state) in newcomers {
+            pace.pause()
             guard let slot = slots[key], region.health(slot) != state.shared else { continue }
             region.setHealth(state.shared, slot, wallMilliseconds: wallMilliseconds(), reason: [])
         }
@@ -91,10 +93,11 @@ extension ProberLoop {
         reply(.ready, prepared.generation)
     }
 
-    private func findSlots(_ plan: HealthPlan) throws(Refusal) -> [PeerKey: PeerSlot] {
+    private func findSlots(_ plan: HealthPlan, _ pace: inout WorkPace) throws(Refusal) -> [PeerKey: PeerSlot] {
         var groups: [String: GroupSlot] = [:]
         var slots: [PeerKey: PeerSlot] = [:]
         for peer in plan.peers {
+            pace.pause()
             let group = groups[peer.key.group] ?? region.groupSlot(named: peer.key.group)
             groups[peer.key.group] = group
             guard let group, let slot = region.peerSlot(group: group, identity: peer.key.identity) else {
@@ -120,9 +123,13 @@ extension ProberLoop {
     private func commit() {
         guard let prepared, let built = prepared.built else { return }
         let formerSlots = slots
-        let changes = roster.adopt(built.plan, known: built.known, nowMilliseconds: monotonicMilliseconds())
+        var pace = WorkPace()
+        let changes = roster.adopt(built.plan, known: built.known, nowMilliseconds: monotonicMilliseconds()) {
+            pace.pause()
+        }
         let wall = wallMilliseconds()
         for (key, slot) in built.slots {
+            pace.pause()
             guard let peer = roster.peers[key] else { continue }
             // A peer with checks gets a date even when it is well, so that the next prober knows that it was looked at.
             let isUndated = !peer.checks.isEmpty && region.healthSince(slot) == 0

@@ -32,9 +32,6 @@ package final class ProberLoop {
     private static let connectionsMaxDefault = 2_048
     /// Descriptors for all else: the link, signals, logs of two generations, a bundle.
     private static let descriptorsReserved = 64
-    /// How long a slice of building may keep checks waiting.
-    static let sliceNanoseconds: UInt64 = 2_000_000
-
     let link: LinkEndpoint
     private let signals: SignalQueue?
     let region: SharedRegion
@@ -108,8 +105,12 @@ package final class ProberLoop {
 
     /// Milliseconds until something is due, at most a minute.
     private var untilNextMoment: UInt64 {
-        if prepared?.isBuilding == true { return 0 }
         var moment = connections.lazy.map(\.deadlineMilliseconds).min() ?? .max
+        if prepared?.isBuilding == true {
+            // A rest between slices, for a worker on this CPU. The first generation is waited for.
+            guard committed != nil else { return 0 }
+            moment = min(moment, monotonicMilliseconds() + 1)
+        }
         if connections.count < connectionsMax, let due = roster.nextDueMilliseconds {
             moment = min(moment, due)
         }

@@ -72,10 +72,12 @@ package struct ConfigurationBuilder<Source: ConfigurationSource> {
         )
     }
 
-    /// Everything at once. The source keeps what it recorded.
-    package static func buildAll(_ source: inout Source, options: ConfigurationOptions) -> ConfigurationOutcome {
+    /// Everything at once. The source keeps what it recorded. `pause` is called between slices, for a caller that rests.
+    package static func buildAll(
+        _ source: inout Source, options: ConfigurationOptions, pause: () -> Void = {}
+    ) -> ConfigurationOutcome {
         var builder = ConfigurationBuilder(source: source, options: options)
-        while builder.step() == .more {}
+        while builder.step() == .more { pause() }
         source = builder.source
         return builder.finish()
     }
