@@ -40,6 +40,7 @@ extension Assembler {
         for (name, index) in mapByVariable { variables[name] = .map(index) }
         for (name, index) in assignedByName { variables[name] = .assigned(index) }
         configuration.servers.reserveCapacity(serverDrafts.count)
+        serverLinks.reserveCapacity(serverDrafts.count)
         configuration.upstreams.reserveCapacity(upstreamDrafts.count)
         configuration.main = main
         configuration.assignedVariables = assignedVariables

@@ -133,11 +133,11 @@ extension Assembler {
     }
 
     private func hasCertificates(_ server: Int) -> Bool {
-        !serverLinks[server].settings[.client].certificates.isEmpty || !streamSettings[.client].certificates.isEmpty
+        !serverLinks[server].client.common.certificates.isEmpty || !streamSettings[.client].certificates.isEmpty
     }
 
     private func rejectsHandshakes(_ server: Int) -> Bool {
-        serverLinks[server].settings.client.rejectsHandshakes ?? streamSettings.client.rejectsHandshakes ?? false
+        serverLinks[server].client.rejectsHandshakes ?? streamSettings.client.rejectsHandshakes ?? false
     }
 }
 

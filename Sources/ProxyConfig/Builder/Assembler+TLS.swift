@@ -25,22 +25,22 @@ extension Assembler {
     private mutating func linkClientSide(_ server: Int, _ source: inout some ConfigurationSource) -> Bool {
         let link = serverLinks[server]
         guard link.listensTLS else { return true }
-        if link.settings.clientSide.isEmpty, let inherited = inheritedClientSettings {
+        if link.inheritsClient, let inherited = inheritedClientSettings {
             configuration.servers[server].tls = inherited
             return true
         }
-        let draft = link.settings.client.inheriting(streamSettings.client)
+        let draft = link.client.inheriting(streamSettings.client)
         guard draft.hasCertificates || draft.rejectsHandshakes == true else {
             refuseVerificationWithoutCertificate(draft)
             return true
         }
-        if clientSettings[draft] == nil {
-            if readNext(of: draft.files, &source) { return false }
-            clientSettings[draft] = Shared(serverSettings(draft))
+        let key = DraftKey(draft)
+        guard let settings = clientSettings[key] else {
+            if !readNext(of: draft.files, &source) { clientSettings[key] = Shared(serverSettings(draft)) }
             return false
         }
-        configuration.servers[server].tls = clientSettings[draft]
-        if link.settings.clientSide.isEmpty { inheritedClientSettings = clientSettings[draft] }
+        configuration.servers[server].tls = settings
+        if link.inheritsClient { inheritedClientSettings = settings }
         return true
     }
 
@@ -54,7 +54,7 @@ extension Assembler {
 
     /// As above.
     private mutating func linkBrokerSide(_ server: Int, _ source: inout some ConfigurationSource) -> Bool {
-        var draft = serverLinks[server].settings.broker.inheriting(streamSettings.broker)
+        var draft = serverLinks[server].broker.inheriting(streamSettings.broker)
         guard draft.isOn == true else { return true }
         switch configuration.servers[server].content {
         case .proxy(let upstream):
@@ -63,14 +63,14 @@ extension Assembler {
         case .proxyByName: break
         case .respond, .pass: return true
         }
-        if brokerSettings[draft] == nil {
-            if readNext(of: draft.files, &source) { return false }
-            brokerSettings[draft] = Shared(brokerSettings(draft))
+        let key = DraftKey(draft)
+        guard let settings = brokerSettings[key] else {
+            if !readNext(of: draft.files, &source) { brokerSettings[key] = Shared(brokerSettings(draft)) }
             return false
         }
-        configuration.servers[server].proxyTLS = brokerSettings[draft]
+        configuration.servers[server].proxyTLS = settings
         for check in configuration.servers[server].healthChecks.indices {
-            configuration.servers[server].healthChecks[check].tls = brokerSettings[draft]
+            configuration.servers[server].healthChecks[check].tls = settings
         }
         return true
     }

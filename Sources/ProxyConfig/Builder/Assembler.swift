@@ -104,10 +104,10 @@ struct Assembler {
     /// Files that are no text, each asked for once.
     var secretBytes = 0
     var secrets: [String: Result<[UInt8], SourceFault>] = [:]
-    var clientSettings: [TLSServerDraft: Shared<TLSServerSettings>] = [:]
+    var clientSettings: [DraftKey<TLSServerDraft>: Shared<TLSServerSettings>] = [:]
     /// Of the servers that say nothing of their own.
     var inheritedClientSettings: Shared<TLSServerSettings>? = nil
-    var brokerSettings: [TLSClientDraft: Shared<TLSClientSettings>] = [:]
+    var brokerSettings: [DraftKey<TLSClientDraft>: Shared<TLSClientSettings>] = [:]
     var linkFindings: Set<String> = []
 
     init(options: ConfigurationOptions) {

@@ -6,8 +6,8 @@ import Vocabulary
 
 struct ServerLink {
     var position: SourcePosition
-    /// `ssl_*` and `proxy_ssl*` alone.
-    var settings = Settings()
+    private let clientSide: [TLSServerDraft]
+    private let brokerSide: [TLSClientDraft]
     /// What stands after `proxy_pass`.
     var proxyPass: Word? = nil
     /// `pass` to an address that is known.
@@ -18,8 +18,14 @@ struct ServerLink {
 
     init(_ draft: ServerDraft) {
         position = draft.position
-        settings.clientSide = draft.settings.clientSide
-        settings.brokerSide = draft.settings.brokerSide
+        clientSide = draft.settings.clientSide
+        brokerSide = draft.settings.brokerSide
         if case .proxy(let word) = draft.content { proxyPass = word }
     }
+
+    /// `ssl_*` of the block.
+    var client: TLSServerDraft { clientSide.first ?? TLSServerDraft() }
+    /// `proxy_ssl*` of the block.
+    var broker: TLSClientDraft { brokerSide.first ?? TLSClientDraft() }
+    var inheritsClient: Bool { clientSide.isEmpty }
 }

@@ -4,7 +4,7 @@
 // servers that inherit everything, or repeat each other, come to one object of settings.
 
 /// A value and the word it was written as; the place is no part of its identity.
-struct Said<Value: Hashable>: Hashable {
+struct Said<Value: Hashable & Sendable>: Hashable, Sendable {
     var value: Value
     var word: Word
     static func == (left: Said, right: Said) -> Bool { left.value == right.value }
@@ -31,8 +31,8 @@ enum TLSSide: Sendable {
 }
 
 /// The directives that both sides have. Nil or empty: this level says nothing.
-struct TLSCommonDraft: Hashable {
-    enum Cache: Hashable {
+struct TLSCommonDraft: Hashable, Sendable {
+    enum Cache: Hashable, Sendable {
         case off
         case kept(TLSCertificateCache)
     }
@@ -70,8 +70,8 @@ struct TLSCommonDraft: Hashable {
 }
 
 /// `ssl_*`.
-struct TLSServerDraft: Hashable {
-    enum OCSPCache: Hashable {
+struct TLSServerDraft: Hashable, Sendable {
+    enum OCSPCache: Hashable, Sendable {
         case off
         case kept(TLSServerSettings.OCSPCache)
     }
@@ -121,7 +121,7 @@ struct TLSServerDraft: Hashable {
 }
 
 /// `proxy_ssl*`.
-struct TLSClientDraft: Hashable {
+struct TLSClientDraft: Hashable, Sendable {
     var common = TLSCommonDraft()
     /// `proxy_ssl`.
     var isOn: Bool? = nil
@@ -142,6 +142,26 @@ struct TLSClientDraft: Hashable {
         merged.name = name ?? outer.name
         return merged
     }
+}
+
+/// A draft as a key. It is hashed once: a table of thousands that grows would hash all of them in one slice.
+struct DraftKey<Draft: Hashable & Sendable>: Hashable {
+    private final class Box: Sendable {
+        let draft: Draft
+        init(_ draft: Draft) { self.draft = draft }
+    }
+    private let box: Box
+    private let digest: Int
+
+    init(_ draft: Draft) {
+        box = Box(draft)
+        digest = draft.hashValue
+    }
+
+    static func == (left: DraftKey, right: DraftKey) -> Bool {
+        left.digest == right.digest && left.box.draft == right.box.draft
+    }
+    func hash(into hasher: inout Hasher) { hasher.combine(digest) }
 }
 
 extension Settings {
