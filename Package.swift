@@ -139,6 +139,8 @@ let package = Package(
             ], path: "Tests/Simulation", swiftSettings: swift),
         tests("SessionCoreTests", ["SessionCore", "Vocabulary"]),
         tests("DataPlaneTests", ["DataPlane", "LinuxIO", "ProxyConfig", "Vocabulary"]),
+        .target(name: "CTestTLS", path: "Tests/CTestTLS", cSettings: c),
+        tests("TLSEngineTests", ["TLSEngine", "ProxyConfig", "Vocabulary", "CTestTLS"]),
         tests("TLSWireTests", ["TLSWire", "Vocabulary"]),
         tests("SharedStateTests", ["SharedState", "CShared", "LinuxIO", "Vocabulary"]),
     ]

@@ -238,6 +238,15 @@ int ctls_new_server_session(SSL *ssl, SSL_SESSION *session) {
     return 1;
 }
 
+/// A ticket that a server of TLS 1.2 renews while it resumes is reported by no callback (ssl_update_cache).
+void ctls_keep_renewed_session(ctls_connection *connection) {
+    if (connection->store != NULL && SSL_session_reused(connection->ssl)
+        && SSL_version(connection->ssl) < TLS1_3_VERSION) {
+        ctls_store_put(connection->store, connection->first->number, connection->store_key,
+                       connection->store_key_length, SSL_get1_session(connection->ssl));
+    }
+}
+
 void ctls_connection_free(ctls_connection *connection) {
     // A connection that ends without close_notify would take its session out of the cache (ssl_clear_bad_session).
     if (!connection->is_failed) {

@@ -122,6 +122,7 @@ static int finish(ctls_connection *connection) {
             return CTLS_FAILED;
         }
     }
+    ctls_keep_renewed_session(connection);
     connection->is_open = 1;
     connection->has_more = connection->unread.bytes != NULL || SSL_has_pending(connection->ssl);
     free(connection->name);

@@ -116,6 +116,7 @@ int ctls_client_hello_callback(SSL *ssl, int *alert, void *argument);
 int ctls_servername_callback(SSL *ssl, int *alert, void *argument);
 int ctls_certificate_callback(SSL *ssl, void *argument);
 int ctls_new_server_session(SSL *ssl, SSL_SESSION *session);
+void ctls_keep_renewed_session(ctls_connection *connection);
 
 void ctls_store_retain(ctls_store *store);
 void ctls_store_put(ctls_store *store, uint64_t context, const uint8_t *key, size_t length, SSL_SESSION *session);

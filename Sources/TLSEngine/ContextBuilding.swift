@@ -82,7 +82,8 @@ extension TLSCommonSettings {
             wire.append(contentsOf: name.utf8)
         }
         if !wire.isEmpty {
-            try check(unsafe ctls_context_set_alpn(context.pointer, wire, wire.count), "SSL_CTX_set_alpn_protos() failed")
+            try check(
+                unsafe ctls_context_set_alpn(context.pointer, wire, wire.count), "SSL_CTX_set_alpn_protos() failed")
         }
     }
 

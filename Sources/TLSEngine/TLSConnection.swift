@@ -67,7 +67,9 @@ import ProxyConfig
     }
 
     /// After `.choose`: another server answers. False: no memory.
-    package func use(_ context: TLSServerContext) -> Bool { unsafe ctls_use_context(handle, context.handle.pointer) == 0 }
+    package func use(_ context: TLSServerContext) -> Bool {
+        unsafe ctls_use_context(handle, context.handle.pointer) == 0
+    }
 
     /// After `.wantsCertificate`, once for each template; on the client's side, before the first `handshake`.
     package func provide(_ pair: TLSKeyPair) throws(TLSFault) {
@@ -172,7 +174,9 @@ import ProxyConfig
         var count = 0
         unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 512) { buffer in
             count = unsafe ctls_variable(handle, which, buffer.baseAddress, buffer.count)
-            if count <= buffer.count { unsafe bytes.append(contentsOf: UnsafeBufferPointer(rebasing: buffer[..<count])) }
+            if count <= buffer.count {
+                unsafe bytes.append(contentsOf: UnsafeBufferPointer(rebasing: buffer[..<count]))
+            }
         }
         if count > 512 {
             unsafe bytes.append(

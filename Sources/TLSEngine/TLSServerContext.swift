@@ -110,7 +110,8 @@ import ProxyConfig
         if settings.ticketKeys.isEmpty, let source {
             var copy = unsafe source.source
             try check(
-                unsafe ctls_context_take_tickets_from(handle.pointer, &copy), "SSL_CTX_set_tlsext_ticket_key_evp_cb() failed")
+                unsafe ctls_context_take_tickets_from(handle.pointer, &copy),
+                "SSL_CTX_set_tlsext_ticket_key_evp_cb() failed")
         }
     }
 

@@ -25,7 +25,7 @@ void ctls_clear_errors(void);
 
 // What workers share
 
-/// Where ticket keys come from. A key is 80 bytes: name (16), HMAC key (32), AES key (32). Both return 1, or 0 for none.
+/// Where ticket keys come from: 80 bytes each, name (16), HMAC key (32), AES key (32). Both return 1, or 0 for none.
 typedef struct {
     const void *region;
     int (*current)(const void *region, uint8_t out[80]);
