@@ -84,6 +84,7 @@ let package = Package(
             "ControlPlane",
             [
                 "Vocabulary", "Patterns", "Health", "ProxyConfig", "LinuxIO", "SharedState", "ControlLink", "CLinux",
+                "TLSEngine",
             ]),
 
         // Executables.
@@ -119,7 +120,10 @@ let package = Package(
         tests("HealthTests", ["Health", "Patterns"]),
         tests(
             "ControlPlaneTests",
-            ["ControlPlane", "ControlLink", "CShared", "Health", "LinuxIO", "ProxyConfig", "SharedState", "Vocabulary"]),
+            [
+                "ControlPlane", "ControlLink", "CShared", "Health", "LinuxIO", "ProxyConfig", "SharedState", "TLSEngine",
+                "Vocabulary",
+            ]),
         tests("MQTTClientTests", ["MQTTClient", "MQTTWire", "LinuxIO", "Vocabulary"]),
         tests("WeirctlTests", ["weirctl", "LinuxIO", "Vocabulary"]),
         .target(

@@ -19,6 +19,11 @@ package struct SystemFault: Sendable, Equatable {
 package enum HealthFault: Error, Sendable, Equatable {
     case connectFailed(SystemFault)
     case connectTimedOut
+    /// In the words of the TLS library, nginx's form; what the certificate check said is among them.
+    case handshakeFailed(String)
+    case handshakeTimedOut
+    /// After the handshake: a record that cannot be opened, or an alert, such as one about our certificate.
+    case sessionFailed(String)
     case sendFailed(SystemFault)
     /// What was to be sent did not fit into the socket in time: the peer does not read.
     case sendTimedOut
@@ -37,6 +42,9 @@ package enum HealthFault: Error, Sendable, Equatable {
         switch self {
         case .connectFailed(let fault): "connect() failed (\(fault.words))"
         case .connectTimedOut: "connecting timed out"
+        case .handshakeFailed(let words): "handshake failed: \(HealthFault.reason(in: words))"
+        case .handshakeTimedOut: "handshake timed out"
+        case .sessionFailed(let words): "TLS failed: \(HealthFault.reason(in: words))"
         case .sendFailed(let fault): "send() failed (\(fault.words))"
         case .sendTimedOut: "sending timed out"
         case .receiveFailed(let fault): "recv() failed (\(fault.words))"
@@ -45,6 +53,23 @@ package enum HealthFault: Error, Sendable, Equatable {
         case .wrongAnswer(let answer, let end): "unexpected answer \(answer.text), \(end.text)"
         case .expressionTooCostly(let answer): "\"expect\" took too many steps over answer \(answer.text)"
         }
+    }
+}
+
+extension HealthFault {
+    /// OpenSSL's reason without what stands around it: the shared region keeps 64 bytes. "SSL_do_handshake() failed
+    /// (SSL: error:0A000086:SSL routines::certificate verify failed)" is "certificate verify failed", and what the check
+    /// of a certificate said is nginx's bracket.
+    private static func reason(in words: String) -> String {
+        let refusal = "upstream SSL certificate verify error: "
+        if words.hasPrefix(refusal) { return "certificate \(words.dropFirst(refusal.count))" }
+        let mark = Array(" routines::".utf8)
+        let bytes = Array(words.utf8)
+        guard bytes.count > mark.count,
+            let start = (0..<bytes.count - mark.count).first(where: { bytes[$0..<$0 + mark.count].elementsEqual(mark) })
+        else { return words }
+        let rest = bytes[(start + mark.count)...]
+        return String(decoding: rest.prefix { $0 != UInt8(ascii: ")") && $0 != UInt8(ascii: ":") }, as: UTF8.self)
     }
 }
 

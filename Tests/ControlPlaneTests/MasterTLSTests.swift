@@ -59,6 +59,51 @@ struct MasterTLSTests {
         #expect(lifetime(nil, short, long, withoutTickets, withFiles) == 86_400)
     }
 
+    // MARK: Contexts
+
+    @Test("a key of another certificate is named with its file and its server, without a byte of it")
+    func mismatch() throws {
+        var configuration = self.configuration([
+            settings {
+                $0.common.certificates = [
+                    TLSCertificate(chain: TLSFiles.broker.certificate, key: TLSFiles.stranger.key)
+                ]
+            }
+        ])
+        configuration.servers[0].origin = "/etc/weir.conf:7"
+        let proof = TLSProof(configuration, known: nil)
+        let fault = try #require(proof.faults.first)
+        #expect(proof.faults.count == 1)
+        #expect(fault.contains("key values mismatch"))
+        #expect(fault.contains("/stranger.test.key"))
+        #expect(fault.hasSuffix(", for the server in /etc/weir.conf:7"))
+        let key = String(decoding: TLSFiles.stranger.key.bytes, as: UTF8.self).split(separator: "\n")
+        #expect(!key.contains { fault.contains($0) })
+    }
+
+    @Test("contexts are made once for equal settings, and not again where they are known")
+    func proofs() {
+        let broken = settings { $0.common.ciphers = "NO_SUCH_CIPHER" }
+        let configuration = self.configuration([broken, broken, nil])
+        let proof = TLSProof(configuration, known: nil)
+        #expect(proof.faults.count == 1)
+        #expect(TLSProof(configuration, known: proof).faults.isEmpty)
+    }
+
+    @Test("what health checks and brokers are spoken to with is proved, too")
+    func clients() {
+        var configuration = self.configuration([nil])
+        var settings = TLSClientSettings()
+        settings.common.trustedCertificates = TLSFile(path: "/ca.pem", bytes: Array("nothing".utf8))
+        settings.verifies = true
+        configuration.servers[0].proxyTLS = Shared(settings)
+        let faults = TLSProof(configuration, known: nil).faults
+        #expect(faults.count == 1 && faults[0].contains("/ca.pem"), "\(faults)")
+        settings.common.trustedCertificates = TLSFiles.broker.certificate
+        configuration.servers[0].proxyTLS = Shared(settings)
+        #expect(TLSProof(configuration, known: nil).faults.isEmpty)
+    }
+
     // MARK: Session caches
 
     @Test("each shared cache counts once, in the order of the blocks")
@@ -79,8 +124,8 @@ struct MasterTLSTests {
         let former = try SessionCacheFile.open(wanted, known: [])
         let next = try SessionCacheFile.open(
             [
-                SharedSessionCache(name: "new", byteCount: 65_536), SharedSessionCache(name: "grown", byteCount: 70_000),
-                wanted[0],
+                SharedSessionCache(name: "new", byteCount: 65_536),
+                SharedSessionCache(name: "grown", byteCount: 70_000), wanted[0],
             ], known: former)
         #expect(next[2] === former[0])
         #expect(!next[..<2].contains { new in former.contains { $0 === new } })

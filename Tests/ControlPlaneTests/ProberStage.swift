@@ -9,6 +9,7 @@ import Glibc
 import LinuxIO
 import ProxyConfig
 import SharedState
+import TLSEngine
 import Testing
 import Vocabulary
 
@@ -24,6 +25,8 @@ final class Broker {
     }
     private struct Client {
         var number: Int32
+        var tls: TLSConnection? = nil
+        var isSecured = false
         var received: [UInt8] = []
         var hasAnswer = false
     }
@@ -32,16 +35,22 @@ final class Broker {
     let port: UInt16
     private(set) var endings: [Ending] = []
     private let listener: Descriptor
+    /// Nil: plaintext.
+    private let context: TLSServerContext?
     private var clients: [Client] = []
 
-    init(_ behaviour: Behaviour) throws {
+    init(_ behaviour: Behaviour, tls context: TLSServerContext? = nil) throws {
         self.behaviour = behaviour
+        self.context = context
         listener = try Sockets.listen(at: Broker.anyPort, ListenOptions())
         port = try #require(Sockets.localAddress(of: listener.number)).port
     }
 
     deinit {
-        for client in clients { Descriptors.close(client.number) }
+        for client in clients {
+            client.tls?.free()
+            Descriptors.close(client.number)
+        }
     }
 
     private static let anyPort = Endpoint.ip(IPEndpoint(address: IPAddress(ipv4: 0), port: 0))
@@ -51,7 +60,10 @@ final class Broker {
 
     /// Ends of connections so far do not count; those that are open will not, either.
     func forget() {
-        for client in clients { Descriptors.close(client.number) }
+        for client in clients {
+            client.tls?.free()
+            Descriptors.close(client.number)
+        }
         clients = []
         endings = []
     }
@@ -59,13 +71,16 @@ final class Broker {
     func step() throws {
         var address = SocketAddress()
         while let client = try Sockets.accept(listener.number, from: &address) {
-            clients.append(Client(number: client.release()))
+            let tls = context.map { TLSConnection.accept($0, isChoosingByName: false)! }
+            clients.append(Client(number: client.release(), tls: tls))
         }
         for index in clients.indices.reversed() {
             do throws(Errno) {
-                while try Sockets.receive(
-                    clients[index].number, appendingTo: &clients[index].received, bytesMax: 1024) > 0
-                {}
+                var bytes: [UInt8] = []
+                while try Sockets.receive(clients[index].number, appendingTo: &bytes, bytesMax: 1024) > 0 {
+                    try take(bytes, from: index)
+                    bytes = []
+                }
                 end(index, .orderly(lastBytes: Array(clients[index].received.suffix(2))))
                 continue
             } catch Errno.wouldBlock {
@@ -76,20 +91,63 @@ final class Broker {
             guard case .answers(let bytes) = behaviour, !clients[index].hasAnswer, clients[index].received.count >= 14
             else { continue }
             clients[index].hasAnswer = true
-            _ = try Sockets.send(clients[index].number, bytes[...])
+            try say(bytes, to: index)
         }
     }
 
+    private func take(_ bytes: [UInt8], from index: Int) throws(Errno) {
+        guard let tls = clients[index].tls else {
+            clients[index].received += bytes
+            return
+        }
+        var input = bytes
+        if !clients[index].isSecured {
+            clients[index].isSecured = unsafe input.withUnsafeBytes { unsafe tls.handshake($0) } == .done
+            input = []
+        }
+        if clients[index].isSecured {
+            clients[index].received += unsafe [UInt8](unsafeUninitializedCapacity: 20_000) { buffer, count in
+                let opened = unsafe input.withUnsafeBytes {
+                    unsafe tls.open($0, into: UnsafeMutableRawBufferPointer(buffer))
+                }
+                if case .bytes(let number) = opened { count = number }
+                if case .closed(let number) = opened { count = number }
+            }
+        }
+        try say([], to: index)
+    }
+
+    private func say(_ bytes: [UInt8], to index: Int) throws(Errno) {
+        guard let tls = clients[index].tls else {
+            _ = try Sockets.send(clients[index].number, bytes[...])
+            return
+        }
+        let cipher = unsafe [UInt8](unsafeUninitializedCapacity: 20_000) { buffer, count in
+            if bytes.isEmpty {
+                count = unsafe tls.takeOutput(UnsafeMutableRawBufferPointer(buffer))
+            } else {
+                let sealed = unsafe bytes.withUnsafeBytes {
+                    unsafe tls.seal($0, into: UnsafeMutableRawBufferPointer(buffer))
+                }
+                count = sealed ?? 0
+            }
+        }
+        if !cipher.isEmpty { _ = try Sockets.send(clients[index].number, cipher[...]) }
+    }
+
     private func end(_ index: Int, _ ending: Ending) {
-        Descriptors.close(clients.remove(at: index).number)
+        let client = clients.remove(at: index)
+        client.tls?.free()
+        Descriptors.close(client.number)
         endings.append(ending)
     }
 }
 
-/// A configuration's text as the only file there is.
+/// A configuration's text as the only file there is, but for those that it names.
 private struct TextSource: ConfigurationSource {
     let text: String
-    func file(_ path: String) -> Result<[UInt8], SourceFault> { .success(Array(text.utf8)) }
+    let files: [String: [UInt8]]
+    func file(_ path: String) -> Result<[UInt8], SourceFault> { .success(files[path] ?? Array(text.utf8)) }
     func expand(_ mask: String) -> Result<[String], SourceFault> { .success([]) }
     func addresses(of host: String) -> Result<[IPAddress], SourceFault> {
         .failure(SourceFault(code: 2, reason: "No names here"))
@@ -103,6 +161,8 @@ final class ProberStage {
     private let connectionsMax: Int
     private var master: LinkEndpoint?
     private var loop: ProberLoop
+    /// What a configuration may name.
+    var files: [String: [UInt8]] = [:]
     private var generation: UInt32 = 0
     /// The log is a pipe.
     private var logReader: Descriptor
@@ -129,7 +189,7 @@ final class ProberStage {
     func prepare(_ text: String) throws {
         generation += 1
         let options = ConfigurationOptions(file: "/weir.conf", prefix: "/")
-        var source = RecordingSource(TextSource(text: text))
+        var source = RecordingSource(TextSource(text: text, files: files))
         options.record(into: &source.bundle)
         let outcome = ConfigurationBuilder.buildAll(&source, options: options)
         if let configuration = outcome.configuration {

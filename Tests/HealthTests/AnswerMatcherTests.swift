@@ -166,6 +166,20 @@ struct AnswerMatcherTests {
         (.connectTimedOut, "connecting timed out"),
         (.sendFailed(SystemFault(code: 32, text: "Broken pipe")), "send() failed (32: Broken pipe)"),
         (.sendTimedOut, "sending timed out"),
+        (.handshakeTimedOut, "handshake timed out"),
+        (
+            .handshakeFailed(
+                "SSL_do_handshake() failed (SSL: error:0A000086:SSL routines::certificate verify failed)"),
+            "handshake failed: certificate verify failed"
+        ),
+        (
+            .handshakeFailed("upstream SSL certificate verify error: (10:certificate has expired)"),
+            "handshake failed: certificate (10:certificate has expired)"
+        ),
+        (.handshakeFailed("peer closed connection in SSL handshake"),
+            "handshake failed: peer closed connection in SSL handshake"),
+        (.sessionFailed("SSL_read() failed (SSL: error:0A000412:SSL routines::sslv3 alert bad certificate:SSL alert number 42)"),
+            "TLS failed: sslv3 alert bad certificate"),
     ]
 
     @Test("what the kernel said is in the line", arguments: words)

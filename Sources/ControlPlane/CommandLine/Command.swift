@@ -57,11 +57,13 @@ package enum Command {
         do throws(StartFault) {
             try configuration.checkUser()
             try configuration.checkSlots()
-            return true
         } catch {
             Terminal.error("weir: [emerg] \(error.message)\n")
             return false
         }
+        let faults = TLSProof(configuration, known: nil).faults
+        for fault in faults { Terminal.error("weir: [emerg] \(fault)\n") }
+        return faults.isEmpty
     }
 
     /// `-s`: the configuration says where the pid file is.

@@ -14,15 +14,17 @@ final class LoadedGeneration {
     var logs: LogFiles
     /// Of `Configuration.sharedSessionCaches`.
     let sessionCaches: [SessionCacheFile]
+    let proof: TLSProof
     /// Nil: no server makes tickets with automatic keys.
     let ticketKeyLifetimeMilliseconds: Int?
 
     /// `former` is the generation in use, whose session caches go on.
     init(
-        number: UInt32, configuration: Configuration, bundle: Bundle, former: LoadedGeneration?
+        number: UInt32, configuration: Configuration, bundle: Bundle, proof: TLSProof, former: LoadedGeneration?
     ) throws(StartFault) {
         self.number = number
         self.configuration = configuration
+        self.proof = proof
         ticketKeyLifetimeMilliseconds = configuration.ticketKeyLifetimeSeconds.map { min($0, 1 << 40) * 1000 }
         sessionCaches = try SessionCacheFile.open(
             configuration.sharedSessionCaches, known: former?.sessionCaches ?? [])

@@ -17,12 +17,19 @@ extension Master {
         guard let configuration = reading.outcome.configuration else {
             return refuse("it has errors")
         }
-        generationCount += 1
         var pace = WorkPace()
+        let proof = TLSProof(configuration, known: current.proof) { pace.pause() }
+        for fault in proof.faults {
+            log.write(.emerg, fault)
+            if isForeground { Terminal.error("weir: [emerg] \(fault)\n") }
+        }
+        if let fault = proof.faults.first { return refuse(fault) }
+        generationCount += 1
         do throws(StartFault) {
             try configuration.checkUser()
             let generation = try LoadedGeneration(
-                number: generationCount, configuration: configuration, bundle: reading.bundle, former: current)
+                number: generationCount, configuration: configuration, bundle: reading.bundle, proof: proof,
+                former: current)
             do throws(StartFault) {
                 let workers = supervision.plannedWorkers(configuration.workerCount)
                 pace.pause()

@@ -54,8 +54,8 @@ struct Master: ~Copyable {
 
     init(
         places: Places, globalDirectives: String, programs: ChildPrograms, region: SharedRegion,
-        tickets: TicketKeyRegion, signals: consuming SignalQueue, starter: Daemon.Starter?, listeners: ListenerTable, pidFile: PIDFile,
-        log: ErrorLogWriter, generation: LoadedGeneration
+        tickets: TicketKeyRegion, signals: consuming SignalQueue, starter: Daemon.Starter?,
+        listeners: ListenerTable, pidFile: PIDFile, log: ErrorLogWriter, generation: LoadedGeneration
     ) {
         self.places = places
         self.globalDirectives = globalDirectives

@@ -43,8 +43,17 @@ struct Startup {
     ) throws(StartFault) -> Int32 {
         try configuration.checkUser()
         if configuration.main.hasMaster { try PIDFile.check(configuration.main.pidFile) }
-        let generation = try LoadedGeneration(number: 1, configuration: configuration, bundle: bundle, former: nil)
+        let proof = TLSProof(configuration, known: nil)
+        let generation = try LoadedGeneration(
+            number: 1, configuration: configuration, bundle: bundle, proof: proof, former: nil)
         log.use(configuration, generation.logs)
+        if let last = proof.faults.last {
+            for fault in proof.faults.dropLast() {
+                log.write(.emerg, fault)
+                Terminal.error("weir: [emerg] \(fault)\n")
+            }
+            throw StartFault(last)
+        }
         let positions = configuration.main.hasMaster ? configuration.workerCount : 1
         raiseDescriptorLimit()
         let region = try makeRegion(configuration)
@@ -66,7 +75,8 @@ struct Startup {
         Processes.setTitle("weir: master process \(CommandLine.arguments.joined(separator: " "))", shortName: "weir")
         var master = Master(
             places: places, globalDirectives: globalDirectives, programs: programs, region: region, tickets: tickets,
-            signals: signals, starter: starter, listeners: listeners, pidFile: pidFile, log: log, generation: generation)
+            signals: signals, starter: starter, listeners: listeners, pidFile: pidFile, log: log,
+            generation: generation)
         if starter != nil { master.redirectStandardError() }
         return master.run()
     }

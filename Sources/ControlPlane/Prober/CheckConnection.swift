@@ -4,14 +4,16 @@
 // moment, so that the peer sees an orderly end and logs no error.
 //
 //     connecting ──▶ sending ──▶ receiving ──▶ leaving ──▶ done        connecting → sending     advance
-//         │   │         │            │                      ▲          sending → receiving      advance, all is sent
-//         │   └─────────┴────────────┴──────────────────────┤          … → leaving              leave, after an answer
-//         └────────────── failed, nothing to wait for ──────┘          … → done                 result, end, deadline
+//      │  │   │       │   ▲          │                      ▲          sending → receiving      advance, all is sent
+//      │  │   └───────┼───┼──────────┴──────────────────────┤          … → leaving              leave, after an answer
+//      │  └─▶ securing ───┘ with TLS                        │          … → done                 result, end, deadline
+//      └───────────────── failed, nothing to wait for ──────┘          connecting → securing → sending    advance
 
 import Health
 import LinuxIO
 import Patterns
 import ProxyConfig
+import TLSEngine
 
 /// How a check begins.
 enum CheckOpening {
@@ -23,7 +25,7 @@ enum CheckOpening {
 }
 
 final class CheckConnection {
-    private enum Phase { case connecting, sending, receiving, leaving, done }
+    private enum Phase { case connecting, securing, sending, receiving, leaving, done }
 
     /// How long a peer may take to close its side after the answer.
     private static let leavingMilliseconds: UInt64 = 1_000
@@ -32,6 +34,7 @@ final class CheckConnection {
 
     let check: CheckID
     private let socket: Descriptor
+    private let tls: CheckTLS?
     private let message: [UInt8]
     private var matcher: AnswerMatcher?
     private let answerDeadlineMilliseconds: UInt64
@@ -41,10 +44,12 @@ final class CheckConnection {
     private var head: [UInt8] = []
 
     private init(
-        _ id: CheckID, _ check: HealthRoster.Check, socket: consuming Descriptor, nowMilliseconds: UInt64
+        _ id: CheckID, _ check: HealthRoster.Check, socket: consuming Descriptor, tls: CheckTLS?,
+        nowMilliseconds: UInt64
     ) {
         self.check = id
         self.socket = socket
+        self.tls = tls
         let definition = check.definition
         message = definition.match?.send ?? []
         matcher = check.expectation.map { AnswerMatcher($0, bytesMax: definition.answerBytesMax) }
@@ -53,12 +58,20 @@ final class CheckConnection {
             nowMilliseconds + min(definition.connectTimeoutMilliseconds, definition.timeoutMilliseconds)
     }
 
-    static func open(_ id: CheckID, _ check: HealthRoster.Check, nowMilliseconds: UInt64) -> CheckOpening {
+    /// `context`: of the check's `tls`, where it has one.
+    static func open(
+        _ id: CheckID, _ check: HealthRoster.Check, _ context: TLSClientContext?, nowMilliseconds: UInt64
+    ) -> CheckOpening {
         do throws(Errno) {
+            var tls: CheckTLS? = nil
+            if let context {
+                tls = CheckTLS(context)
+                if tls == nil { throw Errno.outOfMemory }
+            }
             let address = try SocketAddress(check.definition.target)
             let socket = try Sockets.makeStream(for: address)
             _ = try Sockets.connect(socket.number, to: address)
-            return .open(CheckConnection(id, check, socket: socket, nowMilliseconds: nowMilliseconds))
+            return .open(CheckConnection(id, check, socket: socket, tls: tls, nowMilliseconds: nowMilliseconds))
         } catch {
             switch error {
             case .descriptorsUsedUp, .systemTableFull, .noBuffers, .outOfMemory, .addressNotAvailable:
@@ -73,6 +86,7 @@ final class CheckConnection {
     /// What to poll for.
     var pollEntry: PollEntry {
         switch phase {
+        case .securing: PollEntry(socket.number, tls?.hasOutput == true ? .writable : .readable)
         case .connecting, .sending: PollEntry(socket.number, .writable)
         case .receiving, .leaving: PollEntry(socket.number, .readable)
         case .done: PollEntry(-1, [])
@@ -91,16 +105,17 @@ final class CheckConnection {
             } catch {
                 return finish(.failed(.connectFailed(error.fault)))
             }
-            phase = .sending
+            phase = tls == nil ? .sending : .securing
             deadlineMilliseconds = answerDeadlineMilliseconds
         }
-        if phase == .sending, let result = send() { return result }
+        if phase == .securing, let tls, let result = secure(tls, nowMilliseconds, &buffer) { return result }
+        if phase == .sending, let result = send(nowMilliseconds) { return result }
         switch phase {
         case .receiving: return receive(nowMilliseconds, &buffer, &patterns)
         case .leaving:
             discard(&buffer)
             return nil
-        case .connecting, .sending, .done: return nil
+        case .connecting, .securing, .sending, .done: return nil
         }
     }
 
@@ -108,6 +123,7 @@ final class CheckConnection {
     func expire(patterns: inout PatternMatcher) -> CheckResult? {
         switch phase {
         case .connecting: return finish(.failed(.connectTimedOut))
+        case .securing: return finish(.failed(.handshakeTimedOut))
         case .sending: return finish(.failed(.sendTimedOut))
         case .receiving:
             guard case .mismatched(let fault)? = matcher?.end(.timedOut, with: &patterns) else {
@@ -120,8 +136,37 @@ final class CheckConnection {
         }
     }
 
-    private func send() -> CheckResult? {
+    /// Without `match` the finished handshake is what was asked for.
+    private func secure(_ tls: CheckTLS, _ nowMilliseconds: UInt64, _ buffer: inout [UInt8]) -> CheckResult? {
         do throws(Errno) {
+            while true {
+                if tls.progress == .failed {
+                    // The alert is for the peer's log; the check has failed whether or not it gets there.
+                    try? tls.flush(to: socket.number)
+                    return finish(.failed(.handshakeFailed(tls.fault)))
+                }
+                try tls.flush(to: socket.number)
+                if tls.progress == .done { break }
+                let count = try receive(into: &buffer)
+                guard count > 0 else {
+                    return finish(.failed(.handshakeFailed("peer closed connection in SSL handshake")))
+                }
+                tls.shakeHands(buffer[..<count])
+            }
+        } catch Errno.wouldBlock {
+            return nil
+        } catch {
+            return finish(.failed(.handshakeFailed("\(error.numberedText)")))
+        }
+        phase = .sending
+        if !message.isEmpty, !tls.seal(message[...]) { return finish(.failed(.sessionFailed(tls.fault))) }
+        sentCount = message.count
+        return nil
+    }
+
+    private func send(_ nowMilliseconds: UInt64) -> CheckResult? {
+        do throws(Errno) {
+            if let tls { try tls.flush(to: socket.number) }
             while sentCount < message.count {
                 sentCount += try Sockets.send(socket.number, message[sentCount...])
             }
@@ -130,7 +175,8 @@ final class CheckConnection {
         } catch {
             return finish(.failed(.sendFailed(error.fault)))
         }
-        guard matcher != nil else { return finish(.passed) }
+        // The peer of a TLS session hears close_notify, or logs an error.
+        guard matcher != nil else { return leave(.passed, isOpen: tls != nil, nowMilliseconds) }
         phase = .receiving
         return nil
     }
@@ -138,6 +184,8 @@ final class CheckConnection {
     private func receive(
         _ nowMilliseconds: UInt64, _ buffer: inout [UInt8], _ patterns: inout PatternMatcher
     ) -> CheckResult? {
+        // What came with the end of the handshake is read without waiting for more.
+        if let tls, tls.hasInput, let result = take(tls.open([]), nowMilliseconds, &patterns) { return result }
         var count = 0
         var end: AnswerEnd? = nil
         do throws(Errno) {
@@ -148,12 +196,33 @@ final class CheckConnection {
         } catch {
             end = .failed(error.fault)
         }
-        head.append(contentsOf: buffer[..<min(count, CheckConnection.headBytesMax - head.count)])
+        if let tls, end == nil { return take(tls.open(buffer[..<count]), nowMilliseconds, &patterns) }
+        return judge(buffer[..<count], end, nowMilliseconds, &patterns)
+    }
+
+    private func take(
+        _ opened: CheckTLS.Opened, _ nowMilliseconds: UInt64, _ patterns: inout PatternMatcher
+    ) -> CheckResult? {
+        // An answer to a KeyUpdate; what the socket does not take now goes with the next.
+        try? tls?.flush(to: socket.number)
+        switch opened {
+        case .bytes(let plain): return judge(plain[...], nil, nowMilliseconds, &patterns)
+        case .closed(let plain):
+            return judge(plain[...], nil, nowMilliseconds, &patterns) ?? judge([], .closed, nowMilliseconds, &patterns)
+        case .failed(let words): return finish(.failed(.sessionFailed(words)))
+        }
+    }
+
+    /// The next piece of the answer, and then its end, if this is it.
+    private func judge(
+        _ bytes: ArraySlice<UInt8>, _ end: AnswerEnd?, _ nowMilliseconds: UInt64, _ patterns: inout PatternMatcher
+    ) -> CheckResult? {
+        head.append(contentsOf: bytes.prefix(CheckConnection.headBytesMax - head.count))
         let verdict =
             if let end {
                 matcher?.end(end, with: &patterns)
             } else {
-                matcher?.feed(buffer.span.extracting(..<count), with: &patterns)
+                matcher?.feed(bytes.span, with: &patterns)
             }
         switch verdict {
         case .needsMore, nil: return nil
@@ -181,7 +250,13 @@ final class CheckConnection {
     private func leave(_ result: CheckResult, isOpen: Bool, _ nowMilliseconds: UInt64) -> CheckResult {
         guard isOpen else { return finish(result) }
         do throws(Errno) {
-            if isAcceptedByBroker { _ = try Sockets.send(socket.number, CheckConnection.disconnect[...]) }
+            if let tls {
+                if isAcceptedByBroker { _ = tls.seal(CheckConnection.disconnect[...]) }
+                tls.closeWriting()
+                try tls.flush(to: socket.number)
+            } else if isAcceptedByBroker {
+                _ = try Sockets.send(socket.number, CheckConnection.disconnect[...])
+            }
             try Sockets.shutdown(socket.number, .sending)
         } catch {
             return finish(result)

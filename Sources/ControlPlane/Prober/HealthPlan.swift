@@ -26,6 +26,8 @@ package struct CheckDefinition: Sendable, Equatable {
     /// Where to connect: the peer's address, with `port=` instead of its own port.
     package let target: Endpoint
     package let match: HealthMatch?
+    /// Nil: plaintext.
+    package let tls: Shared<TLSClientSettings>?
     package let connectTimeoutMilliseconds: UInt64
     package let timeoutMilliseconds: UInt64
     package let answerBytesMax: Int
@@ -37,6 +39,7 @@ package struct CheckDefinition: Sendable, Equatable {
             isPersistent: check.isPersistent)
         target = CheckDefinition.target(endpoint, port: check.port)
         self.match = match
+        tls = check.tls
         connectTimeoutMilliseconds = UInt64(max(check.connectTimeoutMilliseconds, 1))
         timeoutMilliseconds = UInt64(max(check.timeoutMilliseconds, 1))
         answerBytesMax = check.answerBytesMax
@@ -47,7 +50,9 @@ package struct CheckDefinition: Sendable, Equatable {
         return .ip(IPEndpoint(address: own.address, port: port))
     }
 
-    func asksTheSame(as other: CheckDefinition) -> Bool { target == other.target && match == other.match }
+    func asksTheSame(as other: CheckDefinition) -> Bool {
+        target == other.target && match == other.match && tls == other.tls
+    }
 
     /// What stands between quotes in log lines.
     package var name: String { match?.name ?? "" }

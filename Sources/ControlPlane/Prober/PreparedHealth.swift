@@ -8,12 +8,14 @@ import LinuxIO
 import Patterns
 import ProxyConfig
 import SharedState
+import TLSEngine
 
 /// What building a generation comes to.
 struct BuiltHealth {
     let log: ProberLog
     let plan: HealthPlan
     let slots: [PeerKey: PeerSlot]
+    let contexts: [Shared<TLSClientSettings>: TLSClientContext]
     /// What an earlier prober has left behind about peers of this plan; only for the first generation of a process.
     let known: [PeerKey: HealthState]
     /// Peers that only this generation has, and what the region says of them from the build on.

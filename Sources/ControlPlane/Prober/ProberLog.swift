@@ -106,7 +106,9 @@ extension HealthFault {
     fileprivate var activity: String {
         switch self {
         case .connectFailed, .connectTimedOut: "connecting to upstream"
-        case .sendFailed, .sendTimedOut, .receiveFailed, .noAnswer, .closedEarly, .wrongAnswer, .expressionTooCostly:
+        case .handshakeFailed, .handshakeTimedOut: "SSL handshaking to upstream"
+        case .sessionFailed, .sendFailed, .sendTimedOut, .receiveFailed, .noAnswer, .closedEarly, .wrongAnswer,
+            .expressionTooCostly:
             "checking status"
         }
     }

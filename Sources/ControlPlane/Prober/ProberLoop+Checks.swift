@@ -4,7 +4,9 @@
 
 import Health
 import LinuxIO
+import ProxyConfig
 import SharedState
+import TLSEngine
 import Vocabulary
 
 extension ProberLoop {
@@ -14,7 +16,7 @@ extension ProberLoop {
         let now = monotonicMilliseconds()
         while connections.count < connectionsMax, let id = roster.start(at: now) {
             guard let check = roster.checks[id] else { continue }
-            switch CheckConnection.open(id, check, nowMilliseconds: now) {
+            switch CheckConnection.open(id, check, context(of: check), nowMilliseconds: now) {
             case .open(let connection): connections.append(connection)
             case .failed(let fault): finish(id, .failed(fault))
             case .abandoned(let error):
@@ -22,6 +24,12 @@ extension ProberLoop {
                 reportAbandoned(error, now)
             }
         }
+    }
+
+    private func context(of check: HealthRoster.Check) -> TLSClientContext? {
+        guard let tls = check.definition.tls else { return nil }
+        guard let context = contexts[tls] else { preconditionFailure("a check whose context was not built") }
+        return context
     }
 
     func advance(_ connection: CheckConnection) {

@@ -8,6 +8,7 @@ import LinuxIO
 import Patterns
 import ProxyConfig
 import SharedState
+import TLSEngine
 import Vocabulary
 
 extension ProberLoop {
@@ -80,6 +81,7 @@ extension ProberLoop {
             throw Refusal(text: "an expression does not compile: \(error.message)")
         }
         let slots = try findSlots(plan, &pace)
+        let contexts = try makeContexts(plan, &pace)
         let known = committed == nil ? leftBehind(by: plan, slots) : [:]
         let newcomers = roster.newcomers(of: plan, known: known)
         for (key, state) in newcomers {
@@ -89,7 +91,8 @@ extension ProberLoop {
         }
         let log = ProberLog(configuration, hostname: (try? Processes.hostname()) ?? "")
         prepared.moveLogs(to: log)
-        prepared.built = BuiltHealth(log: log, plan: plan, slots: slots, known: known, newcomers: newcomers)
+        prepared.built = BuiltHealth(
+            log: log, plan: plan, slots: slots, contexts: contexts, known: known, newcomers: newcomers)
         reply(.ready, prepared.generation)
     }
 
@@ -106,6 +109,28 @@ extension ProberLoop {
             slots[peer.key] = slot
         }
         return slots
+    }
+
+    /// Those of the committed generation go on. The master has proved them all, so that a fault here says that memory
+    /// ran out.
+    private func makeContexts(
+        _ plan: HealthPlan, _ pace: inout WorkPace
+    ) throws(Refusal) -> [Shared<TLSClientSettings>: TLSClientContext] {
+        var made: [Shared<TLSClientSettings>: TLSClientContext] = [:]
+        for peer in plan.peers {
+            pace.pause()
+            for check in peer.checks {
+                guard let settings = check.definition.tls, made[settings] == nil else { continue }
+                if let known = contexts[settings] {
+                    made[settings] = known
+                    continue
+                }
+                do throws(TLSFault) { made[settings] = try TLSClientContext(settings.value) } catch {
+                    throw Refusal(text: error.message)
+                }
+            }
+        }
+        return made
     }
 
     /// What the region says of peers that this process has never seen: the word of the prober before this one.
@@ -141,6 +166,7 @@ extension ProberLoop {
             region.setHealth(.up, slot, wallMilliseconds: wall, reason: [])
         }
         slots = built.slots
+        contexts = built.contexts
         log = built.log
         committed = prepared.generation
         self.prepared = nil

@@ -9,7 +9,9 @@ import Glibc
 import Health
 import LinuxIO
 import Patterns
+import ProxyConfig
 import SharedState
+import TLSEngine
 import Vocabulary
 
 /// Runs until the master says so, or has gone. The exit code of the process.
@@ -40,6 +42,8 @@ package final class ProberLoop {
     package internal(set) var isEnding = false
     var roster = HealthRoster()
     var slots: [PeerKey: PeerSlot] = [:]
+    /// One for each distinct `CheckDefinition.tls` of the roster.
+    var contexts: [Shared<TLSClientSettings>: TLSClientContext] = [:]
     /// Nil before the first commit.
     var log: ProberLog? = nil
     var committed: UInt32? = nil
