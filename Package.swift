@@ -103,7 +103,7 @@ let package = Package(
         .target(
             name: "Fleet",
             dependencies: [
-                "CEpoll", "LinuxIO", "MQTTWire", "Vocabulary",
+                "CEpoll", "LinuxIO", "MQTTWire", "ProxyConfig", "TLSEngine", "Vocabulary",
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ], path: "Perf/Fleet", swiftSettings: swift),
         .executableTarget(
@@ -131,7 +131,9 @@ let package = Package(
         .testTarget(
             name: "HygieneTests", dependencies: ["TestSupport", "weir"], path: "Tests/Hygiene", swiftSettings: swift),
         tests("ProxyConfigTests", ["ProxyConfig", "Patterns", "Vocabulary"]),
-        tests("PerfTests", ["Fleet", "Vocabulary", .product(name: "Histogram", package: "hdrhistogram-swift")]),
+        tests(
+            "PerfTests",
+            ["Fleet", "TestSupport", "Vocabulary", .product(name: "Histogram", package: "hdrhistogram-swift")]),
         .testTarget(
             name: "EndToEndTests", dependencies: ["TestSupport", "MQTTWire", "weir"], path: "Tests/EndToEnd",
             swiftSettings: swift),

@@ -27,14 +27,17 @@ extension Fleet {
     /// Messages of one session that may be under way; more wait in the session and are late.
     private static let windowMax = 16
 
-    /// `perSecond` messages of all sessions together, evenly spaced. Counts those answered, with their latencies.
-    package func publish(perSecond: Double, seconds: Double, into latencies: inout Latencies) -> JobResult {
+    /// `perSecond` messages of all sessions together, evenly spaced, for `seconds` or until they are wanted no more.
+    /// Counts those answered, with their latencies.
+    package func publish(
+        perSecond: Double, seconds: Double, into latencies: inout Latencies, while isWanted: () -> Bool = { true }
+    ) -> JobResult {
         let schedule = Schedule(start: monotonicNanoseconds(), perSecond: perSecond, sessionCount: sessions.count)
         begin(.paced(schedule))
         resetMessageCounts()
         let total = Int(perSecond * seconds)
         var nextMessage = 0
-        while nextMessage < total {
+        while nextMessage < total, isWanted() {
             let now = monotonicNanoseconds()
             // Answers are read between bursts, however late we are.
             var burst = 0

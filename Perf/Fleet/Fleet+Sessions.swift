@@ -8,15 +8,15 @@ extension Fleet {
     /// How long answers may take after the last request.
     static let graceNanoseconds: UInt64 = 5_000_000_000
 
-    /// Opens `count` more sessions, 64 at a time.
-    package func openSessions(_ count: Int) -> JobResult {
+    /// Opens `count` more sessions, `atOnce` at a time.
+    package func openSessions(_ count: Int, atOnce: Int = 64) -> JobResult {
         begin(.sessions)
         let start = monotonicNanoseconds()
         var startedCount = 0
-        let deadline = start + Self.graceNanoseconds + UInt64(count) * 1_000_000
+        let deadline = start + Self.graceNanoseconds + UInt64(count) * 10_000_000
         while record.connected + record.endedEarly < startedCount || startedCount < count {
             if monotonicNanoseconds() > deadline { break }
-            while startedCount < count, startedCount - record.connected - record.endedEarly < 64 {
+            while startedCount < count, startedCount - record.connected - record.endedEarly < atOnce {
                 startedCount += 1
                 if startDevice() == nil { record.endedEarly += 1 }
             }
@@ -36,7 +36,7 @@ extension Fleet {
     /// Closes all, and waits until the broker has seen each of them end.
     package func closeSessions() {
         begin(.sessions)
-        for number in sessions where number >= 0 { close(number) }
+        for number in sessions where number >= 0 { hangUp(number) }
         sessions.removeAll(keepingCapacity: true)
         finish(within: Self.graceNanoseconds) { brokerConnectionCount == 0 }
         // Those that the broker still has would disturb what comes next.

@@ -2,7 +2,7 @@
 //
 // Thousands of simulated devices and the broker behind the proxy, in one thread: one loop over all their sockets, so
 // that a single CPU carries the whole load and nothing is measured but the proxy between them. The devices' work stands
-// in Fleet+Churn, +Sessions, +Messages and +Bulk, the broker's in Fleet+Broker.
+// in Fleet+Churn, +Sessions, +Messages and +Bulk, their TLS in Fleet+TLS, the broker's in Fleet+Broker.
 //
 // Every call of a job runs until that job is done: CPU time taken before and after it belongs to what it counted.
 // Invariant: `connections[n].role` is not `.free` exactly while descriptor n is open and belongs to this fleet.
@@ -10,6 +10,7 @@
 import Glibc
 import LinuxIO
 import MQTTWire
+import TLSEngine
 import Vocabulary
 
 /// Where a fleet lives.
@@ -18,12 +19,17 @@ package struct FleetPlan: Sendable {
     package var brokers: [IPEndpoint]
     /// Devices connect to these in turn; nil: straight to the brokers.
     package var targets: [IPEndpoint]?
+    /// Devices that speak TLS connect to this; nil: there are none.
+    package var secureTarget: IPEndpoint?
     /// Devices connect from these in turn, so that there are ports enough.
     package var sources: [IPAddress]
 
-    package init(brokers: [IPEndpoint], targets: [IPEndpoint]?, sources: [IPAddress]) {
+    package init(
+        brokers: [IPEndpoint], targets: [IPEndpoint]?, secureTarget: IPEndpoint? = nil, sources: [IPAddress]
+    ) {
         self.brokers = brokers
         self.targets = targets
+        self.secureTarget = secureTarget
         self.sources = sources
     }
 }
@@ -31,12 +37,19 @@ package struct FleetPlan: Sendable {
 /// One descriptor's slot.
 struct Connection {
     enum Role: UInt8 { case free, listener, broker, device }
-    enum State: UInt8 { case connecting, awaitingConnack, open }
+    enum State: UInt8 { case connecting, handshaking, awaitingConnack, open }
 
     var role = Role.free
     var state = State.connecting
     var generation: UInt32 = 0
     var scanner = PacketScanner()
+    /// A device's TLS, from the moment it is connected; nil: it speaks none.
+    var session: TLSConnection?
+    /// Under which its session is kept to be resumed, and whether one was there when the handshake began.
+    var sessionName: UInt16?
+    var isResuming = false
+    /// Of a device, in the order of all: it is in the client id.
+    var deviceNumber = 0
     /// Position in `Fleet.sessions`; for a device that churns, nothing.
     var sessionIndex = 0
     /// Messages of the running job, and how many of them were answered.
@@ -65,10 +78,13 @@ package final class Fleet {
     enum Received { case bytes(Int), nothing, ended, failed(Errno) }
 
     static let descriptorsMax = 20_000
+    static let receivedBytesMax = 256 * 1024
 
     package internal(set) var tally = Tally()
     /// Where the broker listens, with the ports that the kernel chose where the plan had none.
     package private(set) var brokers: [IPEndpoint] = []
+    /// How devices speak that start from now on.
+    package var transport = Transport.plain
 
     var job = Job.sessions
     /// No new connection, no new message: the job comes to its end.
@@ -84,7 +100,8 @@ package final class Fleet {
     private var targets: [SocketAddress] = []
     private var startedCount = 0
     private var connectPacket: [UInt8]
-    private var received = [UInt8](repeating: 0, count: 256 * 1024)
+    var received = [UInt8](repeating: 0, count: Fleet.receivedBytesMax + TLSConnection.openSlack)
+    var security: Security?
     var replies: [UInt8] = []
     var publishPacket = Fleet.makePublishPacket()
     let bulkTile = Fleet.makeBulkTile()
@@ -107,12 +124,12 @@ package final class Fleet {
             brokers.append(Sockets.localAddress(of: number) ?? endpoint)
         }
         targets = (plan.targets ?? brokers).map { SocketAddress($0) }
+        security = try plan.secureTarget.map { try Security(target: $0) }
     }
 
     deinit {
-        for number in connections.indices where connections[number].role != .free {
-            Descriptors.close(Int32(number))
-        }
+        for number in connections.indices where connections[number].role != .free { close(Int32(number)) }
+        security?.free()
     }
 
     /// The errors so far; counting starts anew.
@@ -165,6 +182,8 @@ package final class Fleet {
         precondition(connections[slot].role != .free)
         connections[slot].role = .free
         connections[slot].generation &+= 1
+        connections[slot].session?.free()
+        connections[slot].session = nil
         Descriptors.close(number)
     }
 
@@ -180,8 +199,9 @@ package final class Fleet {
 
     /// Reads once; `nextPacket` goes through what came.
     func receive(_ number: Int32) -> Received {
-        unsafe received.withUnsafeMutableBytes { room in
+        unsafe received.withUnsafeMutableBytes { bytes in
             do throws(Errno) {
+                let room = unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[..<Self.receivedBytesMax])
                 let count = try unsafe Sockets.receive(number, into: room)
                 return count == 0 ? .ended : .bytes(count)
             } catch Errno.wouldBlock {
@@ -199,8 +219,12 @@ package final class Fleet {
 
     /// Sends a packet that always fits, because few of them are under way at a time.
     func sendSmall(_ number: Int32, _ bytes: [UInt8]) -> Bool {
+        connections[Int(number)].session == nil ? sendWhole(number, bytes[...]) : sealAndSend(number, bytes)
+    }
+
+    func sendWhole(_ number: Int32, _ bytes: ArraySlice<UInt8>) -> Bool {
         do throws(Errno) {
-            if try Sockets.send(number, bytes[...]) == bytes.count { return true }
+            if try Sockets.send(number, bytes) == bytes.count { return true }
             tally.shortSends += 1
         } catch Errno.wouldBlock {
             tally.shortSends += 1
@@ -216,7 +240,8 @@ package final class Fleet {
     @discardableResult
     func startDevice() -> Int32? {
         let source = sources[startedCount % sources.count]
-        let target = targets[startedCount % targets.count]
+        let target =
+            if transport != .plain, let security { security.target } else { targets[startedCount % targets.count] }
         startedCount += 1
         do throws(Errno) {
             let owner = try Sockets.makeStream(for: target)
@@ -226,7 +251,8 @@ package final class Fleet {
             let outcome = try Sockets.connect(owner.number, to: target)
             let number = owner.release()
             try take(number, as: .device, wantsRoom: outcome == .inProgress)
-            if outcome == .connected { sendConnect(number) }
+            connections[Int(number)].deviceNumber = startedCount
+            if outcome == .connected { reachedTarget(number) }
             return number
         } catch {
             tally.failedConnects += 1
@@ -235,8 +261,12 @@ package final class Fleet {
         }
     }
 
-    private func sendConnect(_ number: Int32) {
-        var digits = startedCount
+    private func reachedTarget(_ number: Int32) {
+        if transport == .plain { sendConnect(number) } else { startHandshake(number) }
+    }
+
+    func sendConnect(_ number: Int32) {
+        var digits = connections[Int(number)].deviceNumber
         for place in 1...8 {
             connectPacket[connectPacket.count - place] = UInt8(ascii: "0") + UInt8(digits % 10)
             digits /= 10
@@ -254,11 +284,11 @@ package final class Fleet {
                 return end(number, error)
             }
             setWantsRoom(number, false)
-            return sendConnect(number)
+            return reachedTarget(number)
         }
         if event.isWritable, connections[Int(number)].bulkLeft > 0 { pump(number) }
         guard event.isReadable, connections[Int(number)].role == .device else { return }
-        switch receive(number) {
+        switch receiveOpened(number) {
         case .nothing: break
         case .ended: end(number, nil)
         case .failed(let error): end(number, error)
@@ -295,7 +325,7 @@ package final class Fleet {
             connections[Int(number)].sessionIndex = sessions.count
             return sessions.append(number)
         }
-        close(number)
+        hangUp(number)
         churnOn()
     }
 

@@ -18,6 +18,7 @@ struct Record {
     /// Devices that churn at this moment.
     var churning = 0
     var endedEarly = 0
+    var resumed = 0
     var subscribed = 0
     var bulkPackets = 0
     var bulkBytesEach = 0

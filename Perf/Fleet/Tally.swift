@@ -7,6 +7,8 @@ package struct Tally: Sendable, Equatable {
     package var failedConnects = 0
     /// CONNACK with a code other than 0.
     package var refusedConnects = 0
+    /// Handshakes that were full although a session to resume was offered.
+    package var unresumed = 0
     /// Sessions that ended although their device had not closed them.
     package var lostSessions = 0
     /// What should have come within the time allowed, and did not: CONNACK, PUBACK, bulk packets, closes.
@@ -23,7 +25,8 @@ package struct Tally: Sendable, Equatable {
     package init() {}
 
     package var total: Int {
-        failedConnects + refusedConnects + lostSessions + unanswered + wrongPackets + shortSends + brokerFaults
+        failedConnects + refusedConnects + unresumed + lostSessions + unanswered + wrongPackets + shortSends
+            + brokerFaults
     }
     package var isClean: Bool { total == 0 }
 
@@ -31,8 +34,8 @@ package struct Tally: Sendable, Equatable {
     package var text: String {
         let counts = [
             (failedConnects, "failed connects"), (refusedConnects, "refused connects"),
-            (lostSessions, "lost sessions"), (unanswered, "unanswered"), (wrongPackets, "wrong packets"),
-            (shortSends, "short sends"), (brokerFaults, "broker faults"),
+            (unresumed, "not resumed"), (lostSessions, "lost sessions"), (unanswered, "unanswered"),
+            (wrongPackets, "wrong packets"), (shortSends, "short sends"), (brokerFaults, "broker faults"),
         ]
         let words = counts.filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
         guard let lastError, !words.isEmpty else { return words }

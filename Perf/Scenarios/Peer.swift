@@ -17,6 +17,7 @@ enum Place {
     /// The proxy's own, so that it meets nobody who listens at 127.0.0.1.
     static let address = IPAddress(ipv4: 0x7F00_000A)
     static let port: UInt16 = 18_830
+    static let securePort: UInt16 = 18_831
     static let brokerPort: UInt16 = 18_840
     static let brokerAddresses: [UInt32] = (11...18).map { 0x7F00_0000 | $0 }
     static let sourceAddresses: [UInt32] = (1...64).map { 0x7F00_0100 | $0 }
@@ -30,6 +31,8 @@ enum Place {
 struct PeerConfiguration {
     var peer: Peer
     var folder: String
+    /// PEM, certificate and key: there is a listener with TLS too.
+    var certificate: String? = nil
     /// Server blocks and groups beside the one that is measured.
     var furtherBlocks = 0
     var furtherGroups = 0
@@ -65,6 +68,10 @@ struct PeerConfiguration {
             lines.append("    }")
         }
         lines.append(block(Place.port, group: 0, parameters: " backlog=4096"))
+        if let certificate {
+            let tls = "; ssl_certificate \(certificate); ssl_certificate_key \(certificate); ssl_protocols TLSv1.3"
+            lines.append(block(Place.securePort, group: 0, parameters: " ssl backlog=4096" + tls))
+        }
         if generation > 0 { lines.append(block(Place.generationPort + UInt16(generation), group: 0)) }
         for index in 0..<furtherBlocks {
             let group = furtherGroups == 0 ? 0 : 1 + index % furtherGroups
@@ -92,6 +99,7 @@ struct PeerConfiguration {
                 timeout server 600s
             frontend devices
                 bind 127.0.0.10:\(Place.port) backlog 4096
+            \(certificate.map { "    bind 127.0.0.10:\(Place.securePort) backlog 4096 ssl crt \($0)" } ?? "")
                 tcp-request inspect-delay 10s
                 tcp-request content accept if { req.payload(0,0),mqtt_is_valid }
                 default_backend brokers

@@ -34,6 +34,7 @@ struct Rounds {
                     IPEndpoint(address: IPAddress(ipv4: $0), port: Place.brokerPort)
                 },
                 targets: peer == .direct ? nil : [target],
+                secureTarget: scenario.isSecure ? IPEndpoint(address: Place.address, port: Place.securePort) : nil,
                 sources: Place.sourceAddresses.map { IPAddress(ipv4: $0) }))
         guard peer != .direct else {
             let figures = try scenario.run(Stage(fleet: fleet, proxy: nil, settings: settings))
@@ -44,9 +45,9 @@ struct Rounds {
         }
         let place = folder + "/\(scenario.name)-\(round)-\(peer.rawValue)"
         try Files.makeDirectory(place)
-        let proxy = try RunningPeer(
-            scenario.configuration(peer, folder: place, settings), programPath: program,
-            processor: settings.proxyProcessor)
+        var configuration = scenario.configuration(peer, folder: place, settings)
+        if scenario.isSecure { configuration.certificate = try Certificate.make(in: folder) }
+        let proxy = try RunningPeer(configuration, programPath: program, processor: settings.proxyProcessor)
         defer { proxy.stop() }
         let figures = try scenario.run(Stage(fleet: fleet, proxy: proxy, settings: settings))
         guard proxy.isRunning else { throw RunFault(description: "\(peer.rawValue) ended: \(proxy.log)") }

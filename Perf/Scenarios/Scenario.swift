@@ -14,12 +14,15 @@ protocol Scenario: Sendable {
     var measures: [Measure] { get }
     /// Peers that it makes sense for.
     var peers: Set<Peer> { get }
+    /// The proxy has a certificate, and a listener that speaks TLS.
+    var isSecure: Bool { get }
     func configuration(_ peer: Peer, folder: String, _ settings: Settings) -> PeerConfiguration
     func run(_ stage: Stage) throws -> [Double]
 }
 
 extension Scenario {
-    var peers: Set<Peer> { Set(Peer.allCases) }
+    var peers: Set<Peer> { isSecure ? [.weir, .nginx, .haproxy] : Set(Peer.allCases) }
+    var isSecure: Bool { false }
 
     func configuration(_ peer: Peer, folder: String, _ settings: Settings) -> PeerConfiguration {
         PeerConfiguration(peer: peer, folder: folder)
@@ -33,9 +36,9 @@ struct Stage {
     let settings: Settings
 
     /// What `job` cost, with what it answers.
-    func measured(_ job: () -> JobResult) -> (result: JobResult, usage: Usage) {
+    func measured(_ job: () throws -> JobResult) rethrows -> (result: JobResult, usage: Usage) {
         let start = Usage.now(proxy?.tree)
-        let result = job()
+        let result = try job()
         return (result, Usage.now(proxy?.tree).since(start))
     }
 }

@@ -10,6 +10,12 @@ struct Settings: Sendable {
     var messagesPerSecond = 12_000.0
     var bulkBytes = 2 << 30
     var idleSessionCount = 9000
+    /// Devices and proxies keep tens of KiB for each.
+    var secureIdleSessionCount = 4000
+    var stormCount = 2
+    var stormHandshakes = 2000
+    var stormSessionCount = 200
+    var stormMessagesPerSecond = 4000.0
     var reloadCount = 10
     var reloadBlocks = 1000
     var reloadGroups = 100
@@ -28,6 +34,8 @@ struct Settings: Sendable {
         (rounds, seconds, warmUpSeconds) = (1, 0.2, 0.05)
         (sessionCount, messagesPerSecond) = (50, 2000)
         (bulkBytes, idleSessionCount) = (32 << 20, 300)
+        (secureIdleSessionCount, stormCount, stormHandshakes) = (100, 1, 100)
+        (stormSessionCount, stormMessagesPerSecond) = (20, 1000)
         (reloadCount, reloadBlocks, reloadGroups) = (2, 20, 4)
         (reloadSessionCount, reloadMessagesPerSecond, reloadFurtherSessions) = (20, 1000, 5)
     }

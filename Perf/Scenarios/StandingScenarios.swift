@@ -7,31 +7,41 @@ import Histogram
 import LinuxIO
 
 struct IdleScenario: Scenario {
-    let name = "idle"
+    var isSecure = false
+
+    var name: String { isSecure ? "tls-idle" : "idle" }
 
     func summary(_ settings: Settings) -> String {
-        "\(settings.idleSessionCount) sessions, idle after their CONNACK; what the proxy held before them is subtracted"
+        "\(count(settings)) \(isSecure ? "TLS " : "")sessions, idle after their CONNACK; "
+            + "what the proxy held before them is subtracted"
     }
 
-    let measures = [
-        Measure("anonymous KiB/session", decimals: 2, bar: .atMost(1.4)),
-        Measure("proportional (PSS) KiB/session", decimals: 2),
-        Measure("kernel slab KiB/session, all sockets", decimals: 1),
-        Measure("base PSS MiB", decimals: 1, isCompared: false),
-    ]
+    var measures: [Measure] {
+        [
+            Measure("anonymous KiB/session", decimals: 2, bar: isSecure ? .ofNginx(0.4) : .atMost(1.4)),
+            Measure("proportional (PSS) KiB/session", decimals: 2),
+            Measure("kernel slab KiB/session, all sockets", decimals: 1),
+            Measure("base PSS MiB", decimals: 1, isCompared: false),
+        ]
+    }
+
+    private func count(_ settings: Settings) -> Int {
+        isSecure ? settings.secureIdleSessionCount : settings.idleSessionCount
+    }
 
     func run(_ stage: Stage) throws -> [Double] {
         let base = stage.proxy?.tree.memory ?? .init()
         let baseSlab = Machine.slabKibibytes
-        _ = stage.fleet.openSessions(stage.settings.idleSessionCount)
+        stage.fleet.transport = isSecure ? .full : .plain
+        _ = stage.fleet.openSessions(count(stage.settings))
         stage.fleet.hold(seconds: min(1, stage.settings.seconds))
-        let count = Double(max(1, stage.fleet.openSessionCount))
+        let opened = Double(max(1, stage.fleet.openSessionCount))
         let memory = stage.proxy?.tree.memory ?? .init()
         let slab = Machine.slabKibibytes
         stage.fleet.closeSessions()
         return [
-            (memory.anonymous - base.anonymous) / count, (memory.proportional - base.proportional) / count,
-            (slab - baseSlab) / count, base.proportional / 1024,
+            (memory.anonymous - base.anonymous) / opened, (memory.proportional - base.proportional) / opened,
+            (slab - baseSlab) / opened, base.proportional / 1024,
         ]
     }
 }

@@ -38,18 +38,19 @@ struct ChurnScenario: Scenario {
 struct MessageScenario: Scenario {
     /// As fast as answers come, instead of at the rate that is set.
     let isSaturated: Bool
+    var isSecure = false
 
-    var name: String { isSaturated ? "saturated" : "messages" }
+    var name: String { (isSecure ? "tls-" : "") + (isSaturated ? "saturated" : "messages") }
 
     func summary(_ settings: Settings) -> String {
         let rate =
             isSaturated ? "one in flight each, without pause" : "\(Int(settings.messagesPerSecond)) a second in all"
-        return "\(settings.sessionCount) sessions, QoS 1, \(Fleet.payloadBytes) bytes, \(rate)"
+        return "\(settings.sessionCount) \(isSecure ? "TLS " : "")sessions, QoS 1, \(Fleet.payloadBytes) bytes, \(rate)"
     }
 
     var measures: [Measure] {
         [
-            Measure("proxy CPU us/message", decimals: 2, bar: .ofNginx(1.0)),
+            Measure("proxy CPU us/message", decimals: 2, bar: .ofNginx(isSecure ? 0.95 : 1.0)),
             Measure("machine busy us/message", decimals: 2),
             Measure("messages/s", decimals: 0, isCompared: isSaturated),
             Measure("latency p50 us", decimals: 0),
@@ -62,6 +63,7 @@ struct MessageScenario: Scenario {
     }
 
     func run(_ stage: Stage) throws -> [Double] {
+        stage.fleet.transport = isSecure ? .full : .plain
         _ = stage.fleet.openSessions(stage.settings.sessionCount)
         var warmUp = Latencies.empty
         _ = publish(stage, seconds: stage.settings.warmUpSeconds, into: &warmUp)

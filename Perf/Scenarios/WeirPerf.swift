@@ -16,9 +16,16 @@ struct WeirPerf: ParsableCommand {
     private static let scenarios: [any Scenario] = [
         ChurnScenario(), MessageScenario(isSaturated: false), MessageScenario(isSaturated: true),
         BulkScenario(direction: .up), BulkScenario(direction: .down), IdleScenario(), ReloadScenario(),
+        HandshakeScenario(isResumed: false), HandshakeScenario(isResumed: true),
+        MessageScenario(isSaturated: false, isSecure: true), MessageScenario(isSaturated: true, isSecure: true),
+        IdleScenario(isSecure: true), StormScenario(),
     ]
 
-    @Argument(help: "churn, messages, saturated, bulk-up, bulk-down, bulk, idle, reload, all.")
+    @Argument(
+        help: """
+            churn, messages, saturated, bulk-up, bulk-down, bulk, idle, reload, tls-full, tls-resumed, tls-messages, \
+            tls-saturated, tls-idle, tls-storm, tls, all.
+            """)
     var names: [String] = ["all"]
 
     @Option(help: "Who is measured, with commas between: weir, nginx, haproxy, direct.")

@@ -100,6 +100,13 @@ package enum Processes {
         _ = try answer { setpriority(Int32(PRIO_PROCESS.rawValue), 0, Int32(clamping: value)) }
     }
 
+    /// This process has a processor only while nothing else wants it (SCHED_IDLE), and gives it back at once.
+    package static func runWhenIdle() throws(Errno) {
+        let idle: Int32 = 5  // SCHED_IDLE (linux/sched.h), which glibc shows to _GNU_SOURCE alone
+        var parameters = sched_param()
+        _ = try answer { unsafe sched_setscheduler(0, idle, &parameters) }
+    }
+
     package static func hostname() throws(Errno) -> String {
         var bytes = [UInt8](repeating: 0, count: 256)
         _ = try answer {
