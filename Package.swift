@@ -52,7 +52,6 @@ let package = Package(
         cTarget("CUring", libraries: ["uring"]),
         cTarget("CShared"),
         cTarget("CPCRE2", libraries: ["pcre2-8"]),
-        cTarget("CCertificates", libraries: ["crypto"]),
         cTarget("CEpoll"),
         cTarget("CTLS", libraries: ["ssl", "crypto"]),
 
@@ -71,16 +70,15 @@ let package = Package(
         library("EventLoop", ["CUring", "CLinux", "LinuxIO", "Vocabulary"]),
         library("SharedState", ["CShared", "CLinux", "LinuxIO", "Vocabulary"]),
         library("ControlLink", ["LinuxIO", "CLinux", "Vocabulary"]),
+        library("MQTTClient", ["MQTTWire", "LinuxIO", "Vocabulary"]),
         library("TLSEngine", ["CTLS", "ProxyConfig"]),
-        library("Certificates", ["CCertificates"]),
-        library("MQTTClient", ["MQTTWire", "TLSEngine", "LinuxIO", "Vocabulary"]),
 
         // Planes: none imports another.
         library(
             "DataPlane",
             [
-                "Vocabulary", "MQTTWire", "Balancing", "Patterns", "ProxyConfig", "SessionCore", "LinuxIO", "EventLoop",
-                "SharedState", "ControlLink", "CLinux",
+                "Vocabulary", "MQTTWire", "TLSWire", "TLSEngine", "Balancing", "Patterns", "ProxyConfig", "SessionCore",
+                "LinuxIO", "EventLoop", "SharedState", "CShared", "ControlLink", "CLinux",
             ]),
         library(
             "ControlPlane",
@@ -97,8 +95,7 @@ let package = Package(
         .executableTarget(
             name: "weirctl",
             dependencies: [
-                "Certificates", "MQTTClient", "MQTTWire", "ProxyConfig", "TLSEngine", "LinuxIO", "SharedState",
-                "Vocabulary",
+                "MQTTClient", "MQTTWire", "ProxyConfig", "LinuxIO", "SharedState", "Vocabulary",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: swift),
 
@@ -127,9 +124,7 @@ let package = Package(
                 "ControlPlane", "ControlLink", "CShared", "Health", "LinuxIO", "ProxyConfig", "SharedState", "TLSEngine",
                 "Vocabulary",
             ]),
-        tests(
-            "MQTTClientTests",
-            ["Certificates", "MQTTClient", "MQTTWire", "ProxyConfig", "TLSEngine", "LinuxIO", "Vocabulary"]),
+        tests("MQTTClientTests", ["MQTTClient", "MQTTWire", "LinuxIO", "Vocabulary"]),
         tests("WeirctlTests", ["weirctl", "LinuxIO", "Vocabulary"]),
         .target(
             name: "TestSupport", dependencies: ["MQTTWire", "CLinux"], path: "Tests/TestSupport", swiftSettings: swift),

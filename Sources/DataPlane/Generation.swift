@@ -4,6 +4,7 @@
 // last session that was still choosing a broker when it was replaced has chosen.
 
 import ProxyConfig
+import Vocabulary
 
 final class Generation {
     let number: UInt32
@@ -17,13 +18,24 @@ final class Generation {
     let sinks: [Int]
     /// The settings table's index for each server block.
     private(set) var settings: [UInt32]
+    /// For the generation after this one.
+    let contexts: TLSContexts
 
-    init(number: UInt32, configuration: Configuration, groups: [Group], sinks: [Int], settings: [UInt32]) {
+    /// Index into `configuration.listeners`; made when a `pass` or a name first asks.
+    fileprivate lazy var listenerByEndpoint = Dictionary(
+        configuration.listeners.indices.map { (configuration.listeners[$0].endpoint, $0) },
+        uniquingKeysWith: { first, _ in first })
+
+    init(
+        number: UInt32, configuration: Configuration, groups: [Group], sinks: [Int], settings: [UInt32],
+        contexts: TLSContexts
+    ) {
         self.number = number
         self.configuration = configuration
         self.groups = groups
         self.sinks = sinks
         self.settings = settings
+        self.contexts = contexts
         groupByName = Dictionary(
             configuration.upstreams.indices.filter { configuration.upstreams[$0].isExplicit }
                 .map { (configuration.upstreams[$0].name, $0) }, uniquingKeysWith: { first, _ in first })
@@ -43,6 +55,18 @@ final class Generation {
     }
 
     private static let sliceSettings = 16
+}
+
+extension Generation {
+    func listener(at endpoint: Endpoint) -> Listener? {
+        listenerByEndpoint[endpoint].map { configuration.listeners[$0] }
+    }
+
+    /// Names that lead to other servers than the address's default; nil where there are none.
+    func names(at endpoint: Endpoint) -> ServerNames? {
+        guard let names = listener(at: endpoint)?.names, !names.isEmpty else { return nil }
+        return names
+    }
 }
 
 /// Generations that some session or the worker itself still needs.

@@ -7,6 +7,7 @@
 import LinuxIO
 import ProxyConfig
 import SharedState
+import TLSEngine
 import Vocabulary
 
 /// A class, so that the builder works where it lies: its arrays hold all that was read so far, and a slice that made a
@@ -44,10 +45,16 @@ final class Preparation {
     /// `buffer=` and `flush=` by sink: those of the log with the largest buffer.
     private(set) var buffers: [Int: AccessLog] = [:]
     private(set) var listeners = ListenerPlan()
+    private(set) var contexts: TLSContexts
+    /// What the running generation has, to go on with where nothing has changed.
+    private let former: TLSContexts
+    private var sessionCacheDescriptors: [Int: Int32] = [:]
 
-    init(number: UInt32, bundle: Bundle) {
+    init(number: UInt32, bundle: Bundle, tickets: TicketKeySource?, former: TLSContexts?) {
         self.number = number
         self.bundle = bundle
+        contexts = TLSContexts(sharing: TLSSharing(tickets: tickets, options: ConfigurationOptions(bundle: bundle)))
+        self.former = former ?? TLSContexts(sharing: TLSSharing(tickets: nil, options: nil))
     }
 
     var isBuilding: Bool { stage != .gathering && stage != .ready }
@@ -58,6 +65,10 @@ final class Preparation {
 
     func take(listener descriptor: Int32, at index: Int) {
         if let former = listenerDescriptors.updateValue(descriptor, forKey: index) { Descriptors.close(former) }
+    }
+
+    func take(sessionCache descriptor: Int32, at index: Int) {
+        if let former = sessionCacheDescriptors.updateValue(descriptor, forKey: index) { Descriptors.close(former) }
     }
 
     /// False when the bundle lacks the facts that a build starts from.
@@ -106,13 +117,29 @@ final class Preparation {
             sinkOf = configuration.logDestinations.map { sinks.open($0, descriptor: nil) }
             settings.reserveCapacity(configuration.servers.count)
             stage = .equipping
-            return .more
+            return attachSessionCaches()
         }
         let upstream = configuration.upstreams[groups.count]
         guard let group = Group(upstream, region: region) else {
             return .refused("upstream \"\(upstream.name)\" has no place in the shared region")
         }
         groups.append(group)
+        return .more
+    }
+
+    private func attachSessionCaches() -> Progress {
+        for (index, cache) in configuration.sharedSessionCaches.enumerated() {
+            guard let descriptor = sessionCacheDescriptors[index] else {
+                return .refused("the master sent no memory for session cache \"\(cache.name)\"")
+            }
+            do throws(Errno) {
+                try contexts.sharing.attach(cache.name, descriptor, former: former.sharing)
+            } catch {
+                return .refused("mmap() of session cache \"\(cache.name)\" failed (\(error.numberedText))")
+            }
+        }
+        for descriptor in sessionCacheDescriptors.values { Descriptors.close(descriptor) }
+        sessionCacheDescriptors = [:]
         return .more
     }
 
@@ -124,7 +151,12 @@ final class Preparation {
             return .more
         }
         let server = configuration.servers[settings.count]
-        settings.append(ServerSettings(server, of: configuration, sinkOf: sinkOf))
+        do throws(TLSFault) {
+            try contexts.add(server, former: former)
+        } catch {
+            return .refused(error.message)
+        }
+        settings.append(ServerSettings(server, of: configuration, sinkOf: sinkOf, contexts: contexts))
         for log in server.accessLogs {
             let known = buffers[sinkOf[log.destination]]
             if known == nil || (log.bufferBytes ?? 0) > (known?.bufferBytes ?? 0) {
@@ -138,5 +170,6 @@ final class Preparation {
     func abandon() {
         for descriptor in logDescriptors.values { Descriptors.close(descriptor) }
         for descriptor in listenerDescriptors.values { Descriptors.close(descriptor) }
+        for descriptor in sessionCacheDescriptors.values { Descriptors.close(descriptor) }
     }
 }

@@ -5,6 +5,7 @@
 // ring, no group and no map that its logs do not need.
 
 import ProxyConfig
+import TLSEngine
 import Vocabulary
 
 final class ServerSettings {
@@ -25,10 +26,17 @@ final class ServerSettings {
     let errorTargets: [ErrorTarget]
     /// The least severe level that any target takes.
     let errorLevelMin: LogLevel
+    /// Nil where the block has no TLS towards clients, or towards brokers.
+    let tls: TLSServerContext?
+    let proxyTLS: TLSClientContext?
+    /// Memory that its connections' contexts use.
+    let sharing: TLSSharing
+    let keyLogSink: Int?
+    let proxyKeyLogSink: Int?
     /// Maps by their index in the configuration that this came from.
     let maps: [Int: MapTable]
 
-    init(_ server: Server, of configuration: Configuration, sinkOf: [Int]) {
+    init(_ server: Server, of configuration: Configuration, sinkOf: [Int], contexts: TLSContexts) {
         self.server = server
         assignedCount = configuration.assignedVariables.count
         let formats = server.accessLogs.map { configuration.logFormats[$0.format] }
@@ -36,6 +44,11 @@ final class ServerSettings {
             AccessLine(sink: sinkOf[log.destination], format: format, condition: log.condition)
         }
         errorTargets = ServerSettings.targets(server.errorLogs, sinkOf)
+        sharing = contexts.sharing
+        tls = contexts.server(server.tls)
+        proxyTLS = contexts.client(server.proxyTLS)
+        keyLogSink = server.tls?.value.common.keyLog.map { sinkOf[$0] }
+        proxyKeyLogSink = server.proxyTLS?.value.common.keyLog.map { sinkOf[$0] }
         maps = ServerSettings.reachableMaps(of: server, formats: formats, in: configuration.maps)
         errorLevelMin = errorTargets.map(\.level).min() ?? .emerg
     }

@@ -8,6 +8,7 @@ import MQTTWire
 import ProxyConfig
 import SessionCore
 import SharedState
+import TLSEngine
 import Vocabulary
 
 /// The two ends of a session, as the phases name them.
@@ -21,6 +22,12 @@ struct DirectionState: BitwiseCopyable {
     var machine = DirectionMachine()
     /// Holds the pending bytes while they are sent out of the pool, only within a turn or two.
     var buffer: BufferID? = nil
+    /// Instead of `buffer`: what TLS made of a receive.
+    var sealed: TLSBuffer? = nil
+    /// One of the two sides speaks TLS: what is received is not what is sent.
+    var isSealed = false
+    /// The source's connection ended without close_notify.
+    var isTruncated = false
     /// Holds the pending bytes while the target has no room.
     var own = OwnMemory()
     /// Holds what came behind the pending bytes. Apart from `own`, which a send may be reading.
@@ -33,6 +40,9 @@ struct DirectionState: BitwiseCopyable {
     /// Received from the source, and sent to the target.
     var received: UInt64 = 0
     var sent: UInt64 = 0
+    /// Of a sealed direction: what the pending and the waiting bytes are worth in plaintext.
+    var plainPending: UInt32 = 0
+    var plainBehind: UInt32 = 0
 }
 
 struct Session: BitwiseCopyable {
@@ -45,6 +55,19 @@ struct Session: BitwiseCopyable {
     var settings: UInt32 = 0
     /// Index into the worker's listeners.
     var listener: UInt16 = 0
+    /// How often `pass` has handed it on.
+    var passes: UInt8 = 0
+    var isHandshakeDone = false
+    var isBrokerHandshakeDone = false
+    /// close_notify came before there was a direction to end.
+    var isClientClosed = false
+    var isBrokerClosed = false
+    /// `ssl_preread` has seen what there is.
+    var isHelloRead = false
+    var clientTLS: TLSConnection? = nil
+    var brokerTLS: TLSConnection? = nil
+    /// Outside of forwarding: how much of the memory that is being sent is gone.
+    var memoryOffset: UInt32 = 0
     /// The generation to choose a broker from, by its index in the worker's table; nil once that is over.
     var routing: Int? = nil
 
@@ -91,6 +114,8 @@ struct Session: BitwiseCopyable {
     var isPrereadSent = false
     var clientID = ByteRange()
     var userName = ByteRange()
+    /// What `ssl_preread` read: HelloFacts.
+    var hello = OwnMemory()
     /// What `set` wrote: a count and lengths, then the values.
     var assigned = OwnMemory()
     /// Addresses and times of tries that failed, in text, for the variables that list all tries.

@@ -22,6 +22,8 @@ struct ListenerState {
     /// The generation that the settings are of; held by the listener, so that what is still queued when a reload takes
     /// the listener away is routed by the configuration that it was accepted under.
     var generation: Int
+    /// Its connections begin with a handshake.
+    var isTLS = false
     var isAccepting = false
     /// Take what is queued, then close.
     var isClosing = false
@@ -129,10 +131,14 @@ extension Worker where K: ~Copyable {
         }
         region.setActiveSessions(identity.slot, sessions.count)
 
-        let server = settingsTable[settings].server
-        let prereads = server.mqttPreread != .off
-        sessions[slot].machine.begin(prereads: prereads)
+        sessions[slot].machine.begin()
         if logs(.info, of: slot) { logConnected(slot) }
+        enter(slot)
+    }
+
+    /// The phases that a listener's connections begin with, from access on.
+    mutating func enter(_ slot: Int) {
+        let server = settingsTable[sessions[slot].settings].server
         guard isAllowed(sessions[slot].clientEndpoint?.address, by: server.accessRules) else {
             logSession(.error, slot, "access forbidden by rule")
             close(slot, .accessDenied)
@@ -142,11 +148,16 @@ extension Worker where K: ~Copyable {
             close(slot, .outOfResources)
             return
         }
-        if prereads {
-            sessions[slot].phaseDeadline = now + UInt64(server.prereadTimeoutMilliseconds)
-            armTimer(slot)
-            prereadMore(slot)
+        if listeners[Int(sessions[slot].listener)].isTLS { beginHandshake(slot) } else { enterAfterHandshake(slot) }
+    }
+
+    /// Preread, where the block asks for it, or content.
+    mutating func enterAfterHandshake(_ slot: Int) {
+        let server = settingsTable[sessions[slot].settings].server
+        if server.mqttPreread != .off || (server.readsClientHello && sessions[slot].clientTLS == nil) {
+            beginPreread(slot)
         } else {
+            if sessions[slot].machine.state == .handshaking { sessions[slot].machine.route() }
             route(slot)
         }
     }

@@ -7,6 +7,7 @@ import EventLoop
 import LinuxIO
 import SessionCore
 import SharedState
+import TLSEngine
 import Vocabulary
 
 extension Worker where K: ~Copyable {
@@ -29,6 +30,8 @@ extension Worker where K: ~Copyable {
         for way in [Way.upload, .download] where sessions[slot, way].machine.state == .sending { kernel.heedSend() }
         returnPipe(.upload, of: slot)
         returnPipe(.download, of: slot)
+        sayGoodbye(.client, of: slot)
+        sayGoodbye(.broker, of: slot)
         kernel.queueClose(descriptor: sessions[slot].client)
         if sessions[slot].broker >= 0 { kernel.queueClose(descriptor: sessions[slot].broker) }
         releaseIfDone(slot)
@@ -38,14 +41,16 @@ extension Worker where K: ~Copyable {
     mutating func releaseIfDone(_ slot: Int) {
         guard sessions[slot].machine.isReleasable else { return }
         for way in [Way.upload, .download] {
-            if let buffer = sessions[slot, way].buffer {
-                kernel.recycle(buffer)
-                sessions[slot, way].buffer = nil
-            }
+            giveBackBuffers(way, of: slot)
             sessions[slot, way].own.free()
             sessions[slot, way].behind.free()
         }
+        sessions[slot].clientTLS?.free()
+        sessions[slot].brokerTLS?.free()
+        sessions[slot].clientTLS = nil
+        sessions[slot].brokerTLS = nil
         sessions[slot].preread.free()
+        sessions[slot].hello.free()
         sessions[slot].assigned.free()
         sessions[slot].failedTries.free()
         settingsTable.letGo(sessions[slot].settings)
@@ -60,7 +65,8 @@ extension Worker where K: ~Copyable {
         for slot in 0..<sessions.highWater {
             switch sessions[slot].machine.state {
             case .free, .closing: continue
-            case .prereading, .routing, .connecting, .forwarding, .responding: close(slot, reason)
+            case .routing, .handshaking, .prereading, .connecting, .securing, .forwarding, .responding:
+                close(slot, reason)
             }
         }
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Connecting to the chosen server: socket, connect, and the CONNECT that was read before, sent as soon as the
-// connection stands (linked, so that it costs no turn of its own). A failure counts against the server and leads to the
-// next one, within the limits of `proxy_next_upstream`.
+// connection stands (linked, so that it costs no turn of its own; with `proxy_ssl` there is a handshake between). A
+// failure counts against the server and leads to the next one, within the limits of `proxy_next_upstream`.
 
 import Balancing
 import EventLoop
@@ -48,9 +48,10 @@ extension Worker where K: ~Copyable {
         armTimer(slot)
 
         let preread = sessions[slot].preread
+        let isPlain = server.proxyTLS == nil
         kernel.queueConnect(
-            socket: broker, address: address, linksNext: !preread.isEmpty, token: begin(.connect, of: slot))
-        if !preread.isEmpty {
+            socket: broker, address: address, linksNext: isPlain && !preread.isEmpty, token: begin(.connect, of: slot))
+        if isPlain && !preread.isEmpty {
             unsafe kernel.queueSend(
                 socket: broker, bytes: preread.pointer(at: 0), count: Int(preread.count), mode: .waiting,
                 token: begin(.sendBroker, of: slot))
@@ -78,14 +79,22 @@ extension Worker where K: ~Copyable {
 
     private mutating func connected(_ slot: Int) {
         let now = kernel.nowMilliseconds
-        let settings = settingsTable[sessions[slot].settings]
         sessions[slot].connectTime = UInt32(clamping: now - sessions[slot].connectStartedAt)
         sessions[slot].lastActivityAt = now
+        if logs(.info, of: slot) { logProxyConnected(slot) }
+        if let context = settingsTable[sessions[slot].settings].proxyTLS {
+            secure(slot, context)
+        } else {
+            ready(slot)
+        }
+    }
+
+    /// The broker can be talked to.
+    mutating func ready(_ slot: Int) {
         sessions[slot].machine.forward()
         noteSuccess(slot)
         letGoOfRouting(slot)
-        if logs(.info, of: slot) { logProxyConnected(slot) }
-        startForwarding(slot, settings)
+        startForwarding(slot, settingsTable[sessions[slot].settings])
     }
 
     private mutating func connectFailed(_ slot: Int, _ error: Errno) {
@@ -94,8 +103,12 @@ extension Worker where K: ~Copyable {
         } else {
             logSession(.error, slot, "connect() failed (\(error.numberedText)) while connecting to upstream")
         }
+        tryFailed(slot, error == .timedOut ? .connectTimeout : .connectFailed)
+    }
+
+    /// Counts against the server; another one is tried, or the session ends for `reason`. Nothing is in the kernel.
+    mutating func tryFailed(_ slot: Int, _ reason: CloseReason) {
         noteFailure(slot)
-        let reason: CloseReason = error == .timedOut ? .connectTimeout : .connectFailed
         guard mayTryNext(slot) else { return close(slot, reason) }
         recordFailedTry(slot)
         kernel.queueClose(descriptor: sessions[slot].broker)

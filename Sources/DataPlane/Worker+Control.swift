@@ -86,7 +86,9 @@ extension Worker where K: ~Copyable {
             guard isPreparing(message.generation) else { return Descriptors.close(number) }
             preparing!.take(listener: number, at: Int(message.index))
         case .sessionCache:
-            if let number { Descriptors.close(number) }
+            guard let number else { return }
+            guard isPreparing(message.generation) else { return Descriptors.close(number) }
+            preparing!.take(sessionCache: number, at: Int(message.index))
         case .build:
             guard isPreparing(message.generation) else { return }
             guard !preparing!.begin() else { return }
@@ -130,7 +132,8 @@ extension Worker where K: ~Copyable {
         guard let bytes = try? Memory.readSealed(bundleDescriptor, bytesMax: Self.bundleBytesMax),
             let bundle = Bundle(encoded: bytes)
         else { return answer(.refused, generation: generation, text: "the bundle is not sealed or not readable") }
-        preparing = Preparation(number: generation, bundle: bundle)
+        preparing = Preparation(
+            number: generation, bundle: bundle, tickets: tickets, former: current.map { generations[$0].contexts })
     }
 
     /// USR1 at the master: the same destination with a new descriptor.

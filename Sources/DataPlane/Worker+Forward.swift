@@ -17,20 +17,47 @@ extension Worker where K: ~Copyable {
         sessions[slot].idleTimeout = UInt32(clamping: server.idleTimeoutMilliseconds)
         sessions[slot].bufferBytes = UInt32(clamping: server.proxyBufferBytes)
         sessions[slot].forwardingSince = kernel.nowMilliseconds
+        let isSealed = sessions[slot].clientTLS != nil || sessions[slot].brokerTLS != nil
         sessions[slot].upload.rate = rate(server.uploadRate, of: slot)
         sessions[slot].download.rate = rate(server.downloadRate, of: slot)
         for way in [Way.upload, .download] {
             let isLimited = sessions[slot, way].rate > 0
-            sessions[slot, way].machine.isSpliceAllowed = !isLimited
+            sessions[slot, way].machine.isSpliceAllowed = !isLimited && !isSealed
+            sessions[slot, way].isSealed = isSealed
             sessions[slot, way].machine.style = isLimited ? .single : kernel.armsReceives ? .armed : .linked
         }
         armForwardTimer(slot)
 
-        let pending = Int(sessions[slot].preread.count)
-        let upload = sessions[slot].upload.machine.start(pending: pending)
-        // With a CONNECT pending, its send is in the kernel already, linked to the connect.
-        if pending == 0 { perform(upload, .upload, of: slot) }
-        perform(sessions[slot].download.machine.start(pending: 0), .download, of: slot)
+        startUpload(slot)
+        guard sessions[slot].machine.state == .forwarding, openEarlyDownload(slot) else { return }
+        let early = Int(sessions[slot].download.own.count)
+        perform(sessions[slot].download.machine.start(pending: early), .download, of: slot)
+        // What said its goodbye before there was a direction.
+        if sessions[slot].isClientClosed {
+            sourceClosed(.upload, of: slot, staysArmed: sessions[slot].upload.machine.isArmed)
+        }
+        if sessions[slot].isBrokerClosed {
+            sourceClosed(.download, of: slot, staysArmed: sessions[slot].download.machine.isArmed)
+        }
+    }
+
+    private mutating func startUpload(_ slot: Int) {
+        let plain = sessions[slot].preread
+        sessions[slot].upload.plainPending = plain.count
+        guard sessions[slot].brokerTLS != nil, !plain.isEmpty else {
+            let action = sessions[slot].upload.machine.start(pending: Int(plain.count))
+            // With a CONNECT pending, its send is in the kernel already, linked to the connect.
+            if plain.isEmpty { perform(action, .upload, of: slot) }
+            return
+        }
+        guard unsafe appendSealed(plain.bytes, .upload, of: slot) else {
+            logSession(.crit, slot, "SSL_write() to upstream failed")
+            return close(slot, .outOfResources)
+        }
+        sessions[slot].isPrereadSent = true
+        trimPreread(slot)
+        let action = sessions[slot].upload.machine.start(pending: Int(sessions[slot].upload.own.count))
+        perform(action, .upload, of: slot)
     }
 
     /// An evaluated rate in bytes a second, with nginx's size suffixes; 0 and nonsense are no limit.
@@ -66,13 +93,24 @@ extension Worker where K: ~Copyable {
 
     private mutating func sourceCompleted(_ completion: Completion, _ way: Way, of slot: Int) {
         if sessions[slot, way].machine.isSplicing { return pump(way, of: slot) }
+        if sessions[slot, way].machine.isSourceEnded {
+            if let buffer = completion.buffer { kernel.recycle(buffer) }
+            return sessions[slot, way].machine.receivedAfterEnd(staysArmed: completion.hasMore)
+        }
         // Bytes or an end in one batch with the bytes before them: they wait for a send that the turn would not count.
         if sessions[slot, way].machine.state == .sending { kernel.heedSend() }
         switch completion.result {
         case 1...:
-            received(completion, way, of: slot)
+            if sessions[slot, way].isSealed {
+                sealedReceived(completion, way, of: slot)
+            } else {
+                received(completion, way, of: slot)
+            }
         case 0:
             if let buffer = completion.buffer { kernel.recycle(buffer) }
+            // TCP's end without TLS's: the sender was cut off, or somebody else said it.
+            let tls = way == .upload ? sessions[slot].clientTLS : sessions[slot].brokerTLS
+            sessions[slot, way].isTruncated = tls != nil
             perform(sessions[slot, way].machine.sourceEnded(), way, of: slot)
         case -Errno.noBuffers.rawValue:
             perform(sessions[slot, way].machine.receiveLapsed(forWantOfBuffer: true), way, of: slot)
@@ -90,14 +128,7 @@ extension Worker where K: ~Copyable {
     private mutating func received(_ completion: Completion, _ way: Way, of slot: Int) {
         guard let buffer = completion.buffer else { preconditionFailure("a receive without its buffer") }
         let count = Int(completion.result)
-        let now = kernel.nowMilliseconds
-        sessions[slot].lastActivityAt = now
-        sessions[slot, way].received += UInt64(count)
-        if way == .download && sessions[slot].firstByteTime == nil {
-            sessions[slot].firstByteTime = UInt32(clamping: now - sessions[slot].connectStartedAt)
-        }
-        let rate = sessions[slot, way].rate
-        if rate > 0 { sessions[slot, way].resumeAt = now + UInt64(count) * 1000 / rate }
+        noteReceived(count, way, of: slot)
         let action = sessions[slot, way].machine.received(
             count, hasMoreData: completion.hasMoreData, staysArmed: completion.hasMore)
         if case .keepBehind = action {
@@ -106,6 +137,18 @@ extension Worker where K: ~Copyable {
             sessions[slot, way].buffer = buffer
             perform(action, way, of: slot)
         }
+    }
+
+    /// `count` bytes came that the target is meant to get.
+    mutating func noteReceived(_ count: Int, _ way: Way, of slot: Int) {
+        let now = kernel.nowMilliseconds
+        sessions[slot].lastActivityAt = now
+        sessions[slot, way].received += UInt64(count)
+        if way == .download && sessions[slot].firstByteTime == nil {
+            sessions[slot].firstByteTime = UInt32(clamping: now - sessions[slot].connectStartedAt)
+        }
+        let rate = sessions[slot, way].rate
+        if rate > 0 { sessions[slot, way].resumeAt = now + UInt64(count) * 1000 / rate }
     }
 
     private mutating func targetCompleted(_ completion: Completion, _ way: Way, of slot: Int) {
@@ -118,7 +161,8 @@ extension Worker where K: ~Copyable {
         }
         if count > 0 {
             sessions[slot].lastActivityAt = kernel.nowMilliseconds
-            sessions[slot, way].sent += UInt64(count)
+            // Records count once they are sent whole, as what was in them.
+            if !sessions[slot, way].isSealed { sessions[slot, way].sent += UInt64(count) }
         }
         let action = sessions[slot, way].machine.sent(count)
         if case .drainBehind = action {
@@ -129,9 +173,28 @@ extension Worker where K: ~Copyable {
         perform(action, way, of: slot)
     }
 
+    mutating func giveBackBuffers(_ way: Way, of slot: Int) {
+        if let sealed = sessions[slot, way].sealed {
+            tlsBuffers.giveBack(sealed)
+            sessions[slot, way].sealed = nil
+        }
+        if let buffer = sessions[slot, way].buffer {
+            kernel.recycle(buffer)
+            sessions[slot, way].buffer = nil
+        }
+    }
+
     /// Everything pending is sent: the memory that held it goes back.
     private mutating func emptied(_ way: Way, of slot: Int) {
-        if let buffer = sessions[slot, way].buffer {
+        if sessions[slot, way].isSealed {
+            sessions[slot, way].sent += UInt64(sessions[slot, way].plainPending)
+            sessions[slot, way].plainPending = sessions[slot, way].plainBehind
+            sessions[slot, way].plainBehind = 0
+        }
+        if let sealed = sessions[slot, way].sealed {
+            tlsBuffers.giveBack(sealed)
+            sessions[slot, way].sealed = nil
+        } else if let buffer = sessions[slot, way].buffer {
             kernel.recycle(buffer)
             sessions[slot, way].buffer = nil
         } else if isPrereadPending(way, of: slot) {
@@ -202,7 +265,7 @@ extension Worker where K: ~Copyable {
         if !isKept { closeForMemory(slot) }
     }
 
-    private mutating func closeForMemory(_ slot: Int) {
+    mutating func closeForMemory(_ slot: Int) {
         logSession(.crit, slot, "no memory for what a slow reader has not taken")
         close(slot, .outOfResources)
     }
@@ -222,22 +285,26 @@ extension Worker where K: ~Copyable {
     }
 
     private mutating func sendFromPool(_ way: Way, of slot: Int, _ next: NextReceive) {
-        guard let buffer = sessions[slot, way].buffer else { preconditionFailure("nothing to send from") }
         let count = Int(sessions[slot, way].machine.pendingBytes)
         unsafe kernel.queueSend(
-            socket: sessions[slot].socket(way.target), bytes: kernel.bytes(of: buffer), count: count,
+            socket: sessions[slot].socket(way.target), bytes: bufferedBytes(way, of: slot), count: count,
             mode: SendMode(next), token: begin(way.targetOperation, of: slot))
         if case .linked = next { receive(way, of: slot, expectsData: false) }
     }
 
+    /// What a receive brought, or what TLS made of it.
+    private func bufferedBytes(_ way: Way, of slot: Int) -> UnsafeRawPointer {
+        if let sealed = sessions[slot, way].sealed { return unsafe sealed.pointer(at: 0) }
+        guard let buffer = sessions[slot, way].buffer else { preconditionFailure("nothing to send from") }
+        return unsafe kernel.bytes(of: buffer)
+    }
+
     private mutating func moveToOwnMemory(_ way: Way, of slot: Int) {
-        guard let buffer = sessions[slot, way].buffer else { preconditionFailure("nothing to move") }
         let offset = Int(sessions[slot, way].machine.pendingOffset)
         let count = Int(sessions[slot, way].machine.pendingBytes)
         let isKept = unsafe sessions[slot, way].own.append(
-            UnsafeRawBufferPointer(start: kernel.bytes(of: buffer) + offset, count: count))
-        kernel.recycle(buffer)
-        sessions[slot, way].buffer = nil
+            UnsafeRawBufferPointer(start: bufferedBytes(way, of: slot) + offset, count: count))
+        giveBackBuffers(way, of: slot)
         guard isKept else { return closeForMemory(slot) }
         sessions[slot, way].machine.movedToOwnMemory()
         drain(way, of: slot)
@@ -259,12 +326,14 @@ extension Worker where K: ~Copyable {
         let isLast = sessions[slot].upload.machine.state == .ended && sessions[slot].download.machine.state == .ended
         if settings.server.isHalfCloseAllowed && !isLast {
             returnPipe(way, of: slot)
+            sayGoodbye(way.target, of: slot)
             kernel.shutdownWriting(socket: sessions[slot].socket(way.target))
             return
         }
         if logs(.info, of: slot) {
             logSession(.info, slot, way == .upload ? "client disconnected" : "upstream disconnected")
         }
+        if sessions[slot, way].isTruncated { return close(slot, way == .upload ? .clientTruncated : .brokerTruncated) }
         close(slot, way == .upload || settings.server.isHalfCloseAllowed ? .clientClosed : .brokerClosed)
     }
 
@@ -295,6 +364,10 @@ extension Worker where K: ~Copyable {
             let slot = Int(entry.slot)
             guard sessions[slot].generation == entry.generation else { continue }
             switch sessions[slot].machine.state {
+            case .handshaking:
+                resumeHandshake(slot)
+            case .securing where sessions[slot].connectError == 0:
+                secureMore(slot)
             case .prereading:
                 prereadMore(slot)
             case .forwarding where sessions[slot, entry.way].machine.state == .held:

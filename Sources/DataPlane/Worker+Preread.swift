@@ -9,12 +9,23 @@ import LinuxIO
 import MQTTWire
 import ProxyConfig
 import SessionCore
+import TLSEngine
 import Vocabulary
 
 extension Worker where K: ~Copyable {
+    mutating func beginPreread(_ slot: Int) {
+        let server = settingsTable[sessions[slot].settings].server
+        sessions[slot].machine.preread()
+        sessions[slot].phaseDeadline = kernel.nowMilliseconds + UInt64(server.prereadTimeoutMilliseconds)
+        armTimer(slot)
+        // Something came with the handshake, or with `pass`.
+        let hasSomething = !sessions[slot].preread.isEmpty || sessions[slot].isClientClosed
+        if hasSomething { scanPreread(slot) } else { prereadMore(slot) }
+    }
+
     mutating func prereadMore(_ slot: Int) {
         let limit = settingsTable[sessions[slot].settings].server.prereadBufferBytes
-        let room = limit - Int(sessions[slot].preread.count)
+        let room = max(1, limit - Int(sessions[slot].preread.count))
         kernel.queueReceive(
             socket: sessions[slot].client, bytesMax: room, expectsData: true, token: begin(.receiveClient, of: slot))
     }
@@ -23,21 +34,26 @@ extension Worker where K: ~Copyable {
         switch completion.result {
         case 1...:
             guard let buffer = completion.buffer else { preconditionFailure("a receive without its buffer") }
-            let count = Int(completion.result)
-            let isKept = unsafe sessions[slot].preread.append(
-                UnsafeRawBufferPointer(start: kernel.bytes(of: buffer), count: count))
+            let bytes = unsafe UnsafeRawBufferPointer(start: kernel.bytes(of: buffer), count: Int(completion.result))
+            if sessions[slot].clientTLS != nil {
+                let isOpened = unsafe openPreread(slot, bytes)
+                kernel.recycle(buffer)
+                if isOpened { scanPreread(slot) }
+                return
+            }
+            let isKept = unsafe sessions[slot].preread.append(bytes)
             kernel.recycle(buffer)
-            sessions[slot].upload.received += UInt64(count)
+            sessions[slot].upload.received += UInt64(bytes.count)
             guard isKept else {
                 logSession(.crit, slot, "no memory for the client's first packet")
                 close(slot, .outOfResources)
                 return
             }
-            scanConnect(slot)
+            scanPreread(slot)
         case 0:
             if let buffer = completion.buffer { kernel.recycle(buffer) }
             logSession(.info, slot, "client disconnected")
-            close(slot, .clientClosed)
+            close(slot, sessions[slot].clientTLS == nil ? .clientClosed : .clientTruncated)
         case -Errno.noBuffers.rawValue:
             starve(slot, .upload)
         case -Errno.wouldBlock.rawValue, -Errno.interrupted.rawValue:
@@ -46,6 +62,18 @@ extension Worker where K: ~Copyable {
             logSession(.info, slot, "recv() failed (\(Errno(rawValue: -completion.result).numberedText))")
             close(slot, .clientReset)
         }
+    }
+
+    private mutating func scanPreread(_ slot: Int) {
+        let server = settingsTable[sessions[slot].settings].server
+        if server.readsClientHello && sessions[slot].clientTLS == nil && !sessions[slot].isHelloRead {
+            guard readHello(slot) else { return }
+        }
+        // The name in the hello may have led to another server.
+        guard settingsTable[sessions[slot].settings].server.mqttPreread != .off, sessions[slot].hello.isEmpty else {
+            return endPreread(slot)
+        }
+        scanConnect(slot)
     }
 
     private mutating func scanConnect(_ slot: Int) {
@@ -64,6 +92,10 @@ extension Worker where K: ~Copyable {
             }
             endPreread(slot)
         case .needsMore:
+            if sessions[slot].isClientClosed {
+                logSession(.info, slot, "client disconnected")
+                return close(slot, .clientClosed)
+            }
             prereadMore(slot)
         case .tooLarge(let version):
             logSession(
@@ -94,9 +126,23 @@ extension Worker where K: ~Copyable {
         let server = settingsTable[sessions[slot].settings].server
         if let version, server.mqttPreread == .required {
             let refusal = ConnackRefusal(version: version, reason: reason).bytes
-            sessions[slot].download.sent += UInt64(kernel.sendNow(socket: sessions[slot].client, refusal))
+            sendLast(refusal, slot)
         }
         close(slot, closeReason)
+    }
+
+    private mutating func sendLast(_ bytes: [UInt8], _ slot: Int) {
+        guard let tls = sessions[slot].clientTLS else {
+            sessions[slot].download.sent += UInt64(kernel.sendNow(socket: sessions[slot].client, bytes))
+            return
+        }
+        guard let buffer = tlsBuffers.take() else { return }
+        defer { tlsBuffers.giveBack(buffer) }
+        let count = unsafe bytes.withUnsafeBytes { plain in unsafe tls.seal(plain, into: buffer.memory) }
+        guard let count else { return }
+        if unsafe kernel.sendNow(socket: sessions[slot].client, Array(buffer.bytes(count))) == count {
+            sessions[slot].download.sent += UInt64(bytes.count)
+        }
     }
 
     /// CONNECT is sent: keeps only what logs may ask for, when that is worth the copy.

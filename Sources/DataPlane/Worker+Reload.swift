@@ -64,7 +64,7 @@ extension Worker where K: ~Copyable {
         let generation = generations.add(
             Generation(
                 number: preparation.number, configuration: configuration, groups: preparation.groups,
-                sinks: preparation.sinkOf, settings: settings))
+                sinks: preparation.sinkOf, settings: settings, contexts: preparation.contexts))
         current = generation
         let capacity = SessionCapacity(
             descriptorLimit: identity.descriptorLimit, workerConnections: configuration.main.workerConnections,
@@ -109,6 +109,7 @@ extension Worker where K: ~Copyable {
             generations.hold(generation)
             listeners[index].settings = settings[listener.server]
             listeners[index].generation = generation
+            listeners[index].isTLS = listener.isTLS
             if !isSet { kernel.setListenerNoDelay(listeners[index].descriptor, isOn: isNoDelay) }
             acceptAt(index)
         }

@@ -24,9 +24,7 @@ extension Worker where K: ~Copyable {
         case .proxyByName(let template):
             routeByName(slot, value(of: template, for: slot))
         case .pass(let address):
-            let text = String(decoding: value(of: address, for: slot), as: UTF8.self)
-            logSession(.error, slot, "no listener \"\(text)\" in \"pass\"")
-            close(slot, .internalError)
+            pass(slot, to: value(of: address, for: slot))
         }
     }
 
@@ -36,7 +34,9 @@ extension Worker where K: ~Copyable {
         sessions[slot].machine.respond()
         letGoOfRouting(slot)
         guard !text.isEmpty else { return close(slot, .returned) }
-        guard sessions[slot].download.own.append(text) else { return close(slot, .outOfResources) }
+        sessions[slot].download.plainPending = UInt32(clamping: text.count)
+        let isKept = unsafe text.withUnsafeBytes { bytes in unsafe appendSealed(bytes, .download, of: slot) }
+        guard isKept else { return close(slot, .outOfResources) }
         let server = settingsTable[sessions[slot].settings].server
         sessions[slot].phaseDeadline = kernel.nowMilliseconds + UInt64(server.idleTimeoutMilliseconds)
         armTimer(slot)
@@ -44,20 +44,24 @@ extension Worker where K: ~Copyable {
     }
 
     private mutating func sendResponse(_ slot: Int) {
-        let sent = UInt32(sessions[slot].download.sent)
+        let offset = sessions[slot].memoryOffset
         let own = sessions[slot].download.own
-        let count = Int(own.count - sent)
+        let count = Int(own.count - offset)
         unsafe kernel.queueSend(
-            socket: sessions[slot].client, bytes: own.pointer(at: sent), count: count, mode: .waiting,
+            socket: sessions[slot].client, bytes: own.pointer(at: offset), count: count, mode: .waiting,
             token: begin(.sendClient, of: slot))
     }
 
     mutating func responseSent(_ completion: Completion, of slot: Int) {
         guard completion.result > 0 else { return close(slot, .clientReset) }
-        sessions[slot].download.sent += UInt64(completion.result)
-        if sessions[slot].download.sent < UInt64(sessions[slot].download.own.count) {
+        sessions[slot].memoryOffset += UInt32(completion.result)
+        let isSealed = sessions[slot].clientTLS != nil
+        if !isSealed { sessions[slot].download.sent += UInt64(completion.result) }
+        if sessions[slot].memoryOffset < sessions[slot].download.own.count {
             sendResponse(slot)
         } else {
+            if isSealed { sessions[slot].download.sent = UInt64(sessions[slot].download.plainPending) }
+            sessions[slot].download.own.free()
             close(slot, .returned)
         }
     }
@@ -174,7 +178,7 @@ extension Worker where K: ~Copyable {
 }
 
 /// What a `proxy_pass` that was put together from variables may say, besides a group's name.
-private enum ProxyTarget {
+enum ProxyTarget {
     case address(Endpoint)
     /// A host name, which would have to be resolved.
     case nameOnly(String)

@@ -10,6 +10,7 @@ import Patterns
 import ProxyConfig
 import SessionCore
 import SharedState
+import TLSEngine
 import Vocabulary
 
 extension Worker where K: ~Copyable {
@@ -153,10 +154,10 @@ extension Worker where K: ~Copyable {
             .tlsClientSerial, .tlsClientSignatureAlgorithm, .tlsClientValidFrom, .tlsClientValidTo,
             .tlsClientValidDays, .tlsClientVerification, .tlsCurve, .tlsCurves, .tlsECHStatus,
             .tlsECHOuterServerName, .tlsProtocol, .tlsServerName, .tlsSessionID, .tlsSessionReused,
-            .tlsSignatureAlgorithm, .tlsSignatureAlgorithms, .tlsClientCommonName, .tlsClientAlternativeNames,
-            .tlsPrereadProtocol, .tlsPrereadServerName, .tlsPrereadALPNProtocols:
-            // A plaintext session has none of them.
-            return false
+            .tlsSignatureAlgorithm, .tlsSignatureAlgorithms, .tlsClientCommonName, .tlsClientAlternativeNames:
+            return sessions[slot].clientTLS?.append(variable, to: &output) ?? false
+        case .tlsPrereadProtocol, .tlsPrereadServerName, .tlsPrereadALPNProtocols:
+            return appendHello(variable, of: slot, to: &output)
         }
         return true
     }

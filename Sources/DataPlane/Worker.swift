@@ -19,6 +19,7 @@ import Patterns
 import ProxyConfig
 import SessionCore
 import SharedState
+import TLSEngine
 import Vocabulary
 
 /// Whose operation a completion ends; the operation byte of its token.
@@ -102,6 +103,15 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
     var acceptLogQuietUntil: UInt64 = 0
 
     var starved: [Starved] = []
+    var tlsBuffers = TLSBufferStack()
+    var dueHandshakes: [DueHandshake] = []
+    /// Steps of handshakes that this turn has done.
+    var handshakeSteps = 0
+    var certificates = CertificateCache()
+    /// The automatic keys of session tickets; nil where nobody shares them.
+    let tickets: TicketKeySource?
+    /// What brokers gave us to resume with.
+    let brokerSessions = TLSSessionStore(capacity: 4096)
     /// Pipes that nobody uses, and how many exist.
     var idlePipes: [PipeDescriptors] = []
     var pipeCount = 0
@@ -124,11 +134,12 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
     var quitDeadline: UInt64? = nil
 
     init(
-        kernel: consuming K, region: SharedRegion, identity: WorkerIdentity, link: consuming LinkEndpoint,
-        signals: consuming SignalQueue
+        kernel: consuming K, region: SharedRegion, tickets: TicketKeySource?, identity: WorkerIdentity,
+        link: consuming LinkEndpoint, signals: consuming SignalQueue
     ) {
         let capacity = max(1, identity.descriptorLimit / 2)
         self.region = region
+        self.tickets = tickets
         self.identity = identity
         sessions = SessionTable(capacity: capacity)
         timers = TimerWheel(capacity: capacity, now: kernel.nowMilliseconds)
@@ -155,6 +166,7 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
         region.countTurn(identity.slot, now: kernel.nowMilliseconds)
         while let completion = kernel.nextCompletion() { handle(completion) }
         expireTimers()
+        feedHandshakes()
         feedStarved()
         if hasSlices { workSlice() }
         reportLogLoss()
@@ -168,7 +180,7 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
     }
 
     private var nextDeadline: UInt64? {
-        if !starved.isEmpty { return 0 }
+        if !starved.isEmpty || !dueHandshakes.isEmpty { return 0 }
         var deadline = timers.nextWakeup ?? UInt64.max
         if hasSlices {
             // Between slices there is a rest, for others on this CPU.
@@ -201,6 +213,10 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
         case .closing:
             if let buffer = completion.buffer { kernel.recycle(buffer) }
             releaseIfDone(slot)
+        case .handshaking:
+            handshakeCompleted(operation, completion, of: slot)
+        case .securing:
+            secureCompleted(operation, completion, of: slot)
         case .prereading:
             precondition(operation == .receiveClient)
             prereadReceived(completion, of: slot)
@@ -242,7 +258,7 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
 
     private mutating func timerExpired(_ slot: Int, now: UInt64) {
         switch sessions[slot].machine.state {
-        case .prereading, .connecting, .responding:
+        case .handshaking, .prereading, .connecting, .securing, .responding:
             guard sessions[slot].phaseDeadline <= now else { return armTimer(slot) }
             phaseTimedOut(slot)
         case .forwarding:
@@ -254,6 +270,11 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
 
     private mutating func phaseTimedOut(_ slot: Int) {
         switch sessions[slot].machine.state {
+        case .handshaking:
+            logSession(.info, slot, "client timed out (110: Connection timed out) while SSL handshaking")
+            close(slot, .tlsHandshakeTimeout)
+        case .securing:
+            securingTimedOut(slot)
         case .prereading:
             logSession(.info, slot, "client timed out (110: Connection timed out)")
             close(slot, .prereadTimeout)

@@ -9,6 +9,7 @@ import Glibc
 import LinuxIO
 import ProxyConfig
 import SharedState
+import TLSEngine
 import Vocabulary
 
 /// Runs a worker until it is told to end; the exit code of its process. `slot` is its place in the shared region.
@@ -26,7 +27,8 @@ package func runWorker(
             slot: workerSlot, processID: getpid(), hostname: Array((try Processes.hostname()).utf8),
             descriptorLimit: Int(clamping: try Processes.limit(of: .descriptors).soft), seed: Chance.seed())
         var worker = Worker(
-            kernel: try UringKernel(), region: region, identity: identity, link: link, signals: signals)
+            kernel: try UringKernel(), region: region, tickets: TicketKeySource(tickets), identity: identity,
+            link: link, signals: signals)
         return worker.run()
     } catch {
         if error == .outOfMemory {

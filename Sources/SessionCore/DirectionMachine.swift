@@ -159,6 +159,33 @@ package struct DirectionMachine: Sendable, BitwiseCopyable {
         return .finish
     }
 
+    /// The source said goodbye inside its bytes (TLS's close_notify). A receive may still be in the kernel; what it
+    /// brings goes to `receivedAfterEnd`.
+    package mutating func sourceClosed() -> DirectionAction {
+        isSourceEnded = true
+        guard state == .receiving || state == .held else { return .none }
+        state = .ended
+        return .finish
+    }
+
+    /// A receive brought something behind the source's goodbye, or came back.
+    package mutating func receivedAfterEnd(staysArmed: Bool) {
+        precondition(isSourceEnded)
+        isArmed = staysArmed
+        isReceiveLinked = false
+        isLinkBroken = false
+    }
+
+    /// What came means no byte for the target: a part of a TLS record, or a message of TLS's own.
+    package mutating func receivedNothing(staysArmed: Bool) -> DirectionAction {
+        precondition(!isSourceEnded && (isArmed || !staysArmed))
+        let wasArmed = isArmed
+        isArmed = staysArmed
+        if wasArmed && (state == .sending || state == .draining) { return .none }
+        precondition(state == .receiving)
+        return isArmed ? .none : .receive(expectsData: false)
+    }
+
     /// A receive ended without bytes and without an end: interrupted, or there was no buffer.
     package mutating func receiveLapsed(forWantOfBuffer: Bool) -> DirectionAction {
         if isArmed && (state == .sending || state == .draining) {

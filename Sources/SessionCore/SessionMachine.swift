@@ -2,15 +2,17 @@
 //
 // The phases of a session and what of it is in the kernel. Pure; the worker asks and obeys.
 //
-//     free ──begin──▶ prereading ──route──▶ routing ──connect──▶ connecting ──forward──▶ forwarding
-//                         │                  │  ▲                    │                       │
-//                         │           respond│  └───────retry────────┘                       │
-//                         │                  ▼                                               │
-//                         │              responding                                          │
-//                         └───────close──────┴───────────────close───────────────────────────┘
-//                                                        ▼
-//                                                     closing ──release (nothing in the kernel)──▶ free
+//                   ┌──handshake──▶ handshaking ──preread──▶ prereading ◀──preread──┐
+//                   │                    └──────route──┐         │ route            │
+//     free ──begin──▶ routing ◀────────────────────────┴─────────┘                  │
+//                   │  ▲  └────────────────────────────────(a listener that reads)──┘
+//                   │  └──────────────retry───────────────┐
+//                   ├──connect──▶ connecting ──secure──▶ securing (TLS with the broker)
+//                   │                  └──────forward──────┴────▶ forwarding
+//                   └──respond──▶ responding
+//     any ──close──▶ closing ──release (nothing in the kernel)──▶ free
 //
+// `routing` is the place between phases: nothing is in the kernel, and what comes next is being decided.
 // Invariant 1: a session is released only when `inFlight` is empty. Invariant 2: closing happens once.
 
 import Vocabulary
@@ -30,7 +32,7 @@ package struct OperationSet: OptionSet, Sendable, BitwiseCopyable {
 
 package struct SessionMachine: Sendable, BitwiseCopyable {
     package enum State: Sendable, BitwiseCopyable {
-        case free, prereading, routing, connecting, forwarding, responding, closing
+        case free, routing, handshaking, prereading, connecting, securing, forwarding, responding, closing
     }
 
     package private(set) var state = State.free
@@ -39,13 +41,24 @@ package struct SessionMachine: Sendable, BitwiseCopyable {
 
     package init() {}
 
-    package mutating func begin(prereads: Bool) {
+    package mutating func begin() {
         precondition(state == .free && inFlight.isEmpty)
-        state = prereads ? .prereading : .routing
+        state = .routing
+    }
+
+    /// The client begins with TLS.
+    package mutating func handshake() {
+        precondition(state == .routing)
+        state = .handshaking
+    }
+
+    package mutating func preread() {
+        precondition(state == .routing || state == .handshaking)
+        state = .prereading
     }
 
     package mutating func route() {
-        precondition(state == .prereading)
+        precondition(state == .prereading || state == .handshaking)
         state = .routing
     }
 
@@ -54,14 +67,20 @@ package struct SessionMachine: Sendable, BitwiseCopyable {
         state = .connecting
     }
 
-    /// The connect failed and another server may be tried.
-    package mutating func retry() {
+    /// Connected; the broker wants TLS.
+    package mutating func secure() {
         precondition(state == .connecting)
+        state = .securing
+    }
+
+    /// The try failed and another server may be tried.
+    package mutating func retry() {
+        precondition((state == .connecting || state == .securing) && inFlight.isEmpty)
         state = .routing
     }
 
     package mutating func forward() {
-        precondition(state == .connecting)
+        precondition(state == .connecting || state == .securing)
         state = .forwarding
     }
 

@@ -4,6 +4,9 @@
 
 #include "CTestTLS.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <malloc.h>
 #include <openssl/ssl.h>
 
@@ -46,4 +49,27 @@ int ctt_client_update_key(void *client) {
 int ctt_client_renegotiate(void *client) {
     SSL_renegotiate(client);
     return SSL_do_handshake(client);
+}
+
+long ctt_in_child(long (*body)(void *), void *context) {
+    int ends[2];
+    if (pipe(ends) != 0) {
+        return -1;
+    }
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(60);
+        long result = body(context);
+        _exit(write(ends[1], &result, sizeof result) == sizeof result ? 0 : 1);
+    }
+    close(ends[1]);
+    long result = -1;
+    if (child < 0 || read(ends[0], &result, sizeof result) != sizeof result) {
+        result = -1;
+    }
+    close(ends[0]);
+    if (child > 0) {
+        waitpid(child, NULL, 0);
+    }
+    return result;
 }

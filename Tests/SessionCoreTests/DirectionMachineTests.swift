@@ -193,4 +193,51 @@ struct DirectionMachineTests {
         #expect(machine.spliceEnded() == .receive(expectsData: false))
         #expect(machine.state == .receiving)
     }
+
+    @Test("a goodbye inside the bytes waits for what is being sent, then ends")
+    func goodbyeBehindBytes() {
+        var machine = receiving()
+        machine.style = .armed
+        machine.armed()
+        #expect(machine.received(100, hasMoreData: false, staysArmed: true) == .send(next: .armed))
+        #expect(machine.sourceClosed() == .none)
+        machine.receivedAfterEnd(staysArmed: true)
+        #expect(machine.isArmed && machine.state == .sending)
+        #expect(machine.sent(60) == .drain)
+        machine.movedToOwnMemory()
+        #expect(machine.sent(40) == .finish)
+        #expect(machine.state == .ended)
+        machine.receivedAfterEnd(staysArmed: false)
+        #expect(!machine.isArmed)
+    }
+
+    @Test("a goodbye while nothing is pending ends at once")
+    func goodbyeAlone() {
+        var machine = receiving()
+        #expect(machine.sourceClosed() == .finish)
+        #expect(machine.state == .ended)
+    }
+
+    @Test("a goodbye behind a linked send leaves the receive that is canceled with it")
+    func goodbyeBehindLink() {
+        var machine = receiving()
+        machine.style = .linked
+        #expect(machine.received(100, hasMoreData: false, staysArmed: false) == .send(next: .linked))
+        #expect(machine.sourceClosed() == .none)
+        #expect(machine.sent(30) == .drain)
+        machine.receivedAfterEnd(staysArmed: false)
+        #expect(machine.sent(70) == .finish)
+    }
+
+    @Test("a part of a record is nothing: the armed receive goes on, a single one is queued again")
+    func partOfRecord() {
+        var single = receiving()
+        #expect(single.receivedNothing(staysArmed: false) == .receive(expectsData: false))
+        var armed = receiving()
+        armed.armed()
+        #expect(armed.receivedNothing(staysArmed: true) == .none)
+        _ = armed.received(10, hasMoreData: false, staysArmed: true)
+        #expect(armed.receivedNothing(staysArmed: false) == .none)
+        #expect(armed.sent(10) == .receive(expectsData: false))
+    }
 }

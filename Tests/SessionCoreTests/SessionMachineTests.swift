@@ -13,7 +13,11 @@ struct SessionMachineTests {
     func way() {
         var machine = SessionMachine()
         #expect(machine.state == .free)
-        machine.begin(prereads: true)
+        machine.begin()
+        #expect(machine.state == .routing)
+        machine.handshake()
+        #expect(machine.state == .handshaking)
+        machine.preread()
         #expect(machine.state == .prereading)
         machine.route()
         #expect(machine.state == .routing)
@@ -22,6 +26,8 @@ struct SessionMachineTests {
         machine.retry()
         #expect(machine.state == .routing)
         machine.connect()
+        machine.secure()
+        #expect(machine.state == .securing)
         machine.forward()
         #expect(machine.state == .forwarding)
     }
@@ -29,7 +35,7 @@ struct SessionMachineTests {
     @Test("begins with routing where nothing is read before")
     func withoutPreread() {
         var machine = SessionMachine()
-        machine.begin(prereads: false)
+        machine.begin()
         #expect(machine.state == .routing)
         machine.respond()
         #expect(machine.state == .responding)
@@ -38,7 +44,7 @@ struct SessionMachineTests {
     @Test("keeps the first reason of two closes")
     func firstReason() {
         var machine = SessionMachine()
-        machine.begin(prereads: true)
+        machine.begin()
         let isFirst = machine.close(.clientClosed)
         let isSecond = machine.close(.shutdown)
         #expect(isFirst && !isSecond)
@@ -48,7 +54,7 @@ struct SessionMachineTests {
     @Test("is released only after every operation has come back")
     func release() {
         var machine = SessionMachine()
-        machine.begin(prereads: false)
+        machine.begin()
         machine.connect()
         machine.started(.connect)
         machine.started(.sendBroker)
