@@ -52,6 +52,7 @@ let package = Package(
         cTarget("CUring", libraries: ["uring"]),
         cTarget("CShared"),
         cTarget("CPCRE2", libraries: ["pcre2-8"]),
+        cTarget("CCertificates", libraries: ["crypto"]),
         cTarget("CEpoll"),
         cTarget("CTLS", libraries: ["ssl", "crypto"]),
 
@@ -70,8 +71,9 @@ let package = Package(
         library("EventLoop", ["CUring", "CLinux", "LinuxIO", "Vocabulary"]),
         library("SharedState", ["CShared", "CLinux", "LinuxIO", "Vocabulary"]),
         library("ControlLink", ["LinuxIO", "CLinux", "Vocabulary"]),
-        library("MQTTClient", ["MQTTWire", "LinuxIO", "Vocabulary"]),
         library("TLSEngine", ["CTLS", "ProxyConfig"]),
+        library("Certificates", ["CCertificates"]),
+        library("MQTTClient", ["MQTTWire", "TLSEngine", "LinuxIO", "Vocabulary"]),
 
         // Planes: none imports another.
         library(
@@ -95,7 +97,8 @@ let package = Package(
         .executableTarget(
             name: "weirctl",
             dependencies: [
-                "MQTTClient", "MQTTWire", "ProxyConfig", "LinuxIO", "SharedState", "Vocabulary",
+                "Certificates", "MQTTClient", "MQTTWire", "ProxyConfig", "TLSEngine", "LinuxIO", "SharedState",
+                "Vocabulary",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: swift),
 
@@ -124,7 +127,9 @@ let package = Package(
                 "ControlPlane", "ControlLink", "CShared", "Health", "LinuxIO", "ProxyConfig", "SharedState", "TLSEngine",
                 "Vocabulary",
             ]),
-        tests("MQTTClientTests", ["MQTTClient", "MQTTWire", "LinuxIO", "Vocabulary"]),
+        tests(
+            "MQTTClientTests",
+            ["Certificates", "MQTTClient", "MQTTWire", "ProxyConfig", "TLSEngine", "LinuxIO", "Vocabulary"]),
         tests("WeirctlTests", ["weirctl", "LinuxIO", "Vocabulary"]),
         .target(
             name: "TestSupport", dependencies: ["MQTTWire", "CLinux"], path: "Tests/TestSupport", swiftSettings: swift),

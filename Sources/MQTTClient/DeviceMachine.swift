@@ -71,6 +71,9 @@ package struct DeviceMachine {
         close(error.map { .failed($0) } ?? .peerClosed)
     }
 
+    /// What stands between the machine and the transport has ended.
+    package mutating func transportBroken(_ reason: DeviceCloseReason) { close(reason) }
+
     /// Pings, and gives up on a peer that does not answer; to be called at `nextDeadline`, and harmless at any time.
     package mutating func tick(now: UInt64) {
         switch state {

@@ -5,6 +5,7 @@
 
 import LinuxIO
 import MQTTWire
+import TLSEngine
 
 package struct DeviceSettings: Sendable, Equatable {
     /// What the client says of itself; its keep-alive drives the pings.
@@ -28,6 +29,19 @@ package enum DeviceQuality: UInt8, Sendable, Hashable, BitwiseCopyable {
     case atLeastOnce = 1
 }
 
+/// TLS, for the connections that want it. One context serves all connections of one client, and of many.
+package struct DeviceSecurity {
+    /// Whom the client trusts, and the certificate that it shows.
+    package let context: TLSClientContext
+    /// The name, or the address, that the server's certificate must be for.
+    package let serverName: String
+
+    package init(_ context: TLSClientContext, serverName: String) {
+        self.context = context
+        self.serverName = serverName
+    }
+}
+
 /// Why a connection is closed; the first reason stands.
 package enum DeviceCloseReason: Sendable, Equatable {
     /// `disconnect()` was called.
@@ -40,6 +54,10 @@ package enum DeviceCloseReason: Sendable, Equatable {
     case peerClosed
     /// The kernel ended the connection, or never made it.
     case failed(Errno)
+    /// The handshake or a record, in OpenSSL's words; a certificate that was not accepted is among them.
+    case tlsFailed(String)
+    /// The end of the stream, without TLS's close_notify before it.
+    case truncated
     case protocolBroken(MQTTFault)
     /// No CONNACK in time.
     case connectTimedOut
@@ -53,6 +71,8 @@ package enum DeviceCloseReason: Sendable, Equatable {
         case .disconnectedByBroker(let code): "disconnected by the broker with code \(code)"
         case .peerClosed: "closed by the peer"
         case .failed(let error): error.text
+        case .tlsFailed(let words): words
+        case .truncated: "cut off by the peer"
         case .protocolBroken(let fault): "protocol error: \(fault.text)"
         case .connectTimedOut: "no CONNACK in time"
         case .keepAliveLapsed: "no answer to a ping"
