@@ -58,7 +58,9 @@ final class ServerSettings {
     }
 
     /// Which maps the templates of `server` and its formats reach, maps in maps included.
-    private static func reachableMaps(of server: Server, formats: [LogFormat], in tables: [MapTable]) -> [Int: MapTable] {
+    private static func reachableMaps(
+        of server: Server, formats: [LogFormat], in tables: [MapTable]
+    ) -> [Int: MapTable] {
         // Most configurations have no map, and a commit asks for each of a thousand blocks.
         guard !tables.isEmpty else { return [:] }
         var templates: [Template] = formats.map(\.template)

@@ -58,8 +58,8 @@ package enum HealthFault: Error, Sendable, Equatable {
 
 extension HealthFault {
     /// OpenSSL's reason without what stands around it: the shared region keeps 64 bytes. "SSL_do_handshake() failed
-    /// (SSL: error:0A000086:SSL routines::certificate verify failed)" is "certificate verify failed", and what the check
-    /// of a certificate said is nginx's bracket.
+    /// (SSL: error:0A000086:SSL routines::certificate verify failed)" is "certificate verify failed", and what the
+    /// check of a certificate said is nginx's bracket.
     private static func reason(in words: String) -> String {
         let refusal = "upstream SSL certificate verify error: "
         if words.hasPrefix(refusal) { return "certificate \(words.dropFirst(refusal.count))" }

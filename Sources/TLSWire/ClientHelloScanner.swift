@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Reads a ClientHello out of the first bytes of a connection, at any cut of the stream and of its records, and the
-// hello of SSL 2 as far as nginx's `ssl_preread` does. Keeps no state and never traps; allocates only for a whole hello.
+// hello of SSL 2 as far as nginx's `ssl_preread` does. Keeps no state, never traps, allocates only for a whole hello.
 // The number of bytes looked at is bounded by the limit.
 // Stricter than nginx where a server would refuse the hello anyway (lengths that do not add up, extensions that come
 // twice), so that nobody chooses a broker by a name that the broker reads differently.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // TLS sessions that all workers share (`ssl_session_cache shared:NAME:SIZE`): one mapping, which is a log of entries
-// that overwrites its oldest, and an index of buckets into it. Written by workers one at a time, read by all at any time
-// without a lock.
+// that overwrites its oldest, and an index of buckets into it. Written by workers one at a time, read by all at any
+// time without a lock.
 //
 //      lines of words │ buckets of 8 index words │ log: entries of whole words, none of them in two pieces
 //                                                  floor ──────────────► head    (positions count on for ever)

@@ -225,7 +225,8 @@ struct ListenerTable {
     private mutating func change(_ listener: Listener, _ faults: inout [StartFault]) {
         guard let entry = entries[listener.endpoint] else { return }
         if entry.listener.isIPv6Only != listener.isIPv6Only || entry.listener.isMultipath != listener.isMultipath {
-            faults.append(StartFault("ipv6only and multipath of \(listener.endpoint.text) cannot change while it is open and stay"))
+            let name = listener.endpoint.text
+            faults.append(StartFault("ipv6only and multipath of \(name) cannot change while it is open and stay"))
         }
         let options = listener.socketOptions
         if entry.listener.socketOptions != options {

@@ -72,7 +72,7 @@ package struct ConfigurationBuilder<Source: ConfigurationSource> {
         )
     }
 
-    /// Everything at once. The source keeps what it recorded. `pause` is called between slices, for a caller that rests.
+    /// Everything at once. The source keeps what it recorded. `pause` comes between slices, for a caller that rests.
     package static func buildAll(
         _ source: inout Source, options: ConfigurationOptions, pause: () -> Void = {}
     ) -> ConfigurationOutcome {

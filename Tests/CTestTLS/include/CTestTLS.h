@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// For tests: a client straight on OpenSSL that can misbehave, what malloc has given out (Swift's Glibc has no malloc.h),
-// and a child process of one thread (Swift does not import fork).
+// For tests: a client straight on OpenSSL that can misbehave, and what OpenSSL has allocated.
 
 #ifndef WEIR_CTESTTLS_H
 #define WEIR_CTESTTLS_H
 
 #include <stddef.h>
 
-/// Bytes of all blocks that are in use in the process, with malloc's own overhead.
-size_t ctt_bytes_in_use(void);
-
-/// What `body` returns in a child process, where no other test allocates; -1: it could not run, or ended by a signal.
-long ctt_in_child(long (*body)(void *), void *context);
+/// Bytes of the blocks that OpenSSL has allocated on this thread, less those that it has freed there.
+long ctt_bytes_in_use(void);
 
 /// A client over memory. `version`: 12 or 13.
 void *ctt_client_new(int version);
