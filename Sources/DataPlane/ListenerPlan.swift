@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Which of the listeners that a worker has are those of a generation on its way. Found in steps before the commit,
-// which only follows it: a worker's listeners change at commits alone, but for those that are drained and closed meanwhile.
+// which only follows it: a worker's listeners change at commits alone, but for those that are drained and closed
+// meanwhile.
 
 import ProxyConfig
 import Vocabulary

@@ -2,8 +2,8 @@
 //
 // An MQTT client on a socket, plain or through TLS, driven by its owner's poll loop: the owner polls `pollEntry`, calls
 // `handle` with what happened and `tick` when `nextDeadline` has passed, then takes the events until there is none.
-// Never waits. What is said and when is `DeviceMachine`'s, what TLS adds is `SecureChannel`'s; here are only the socket and its errors.
-// While TLS shakes hands, the machine is still connecting.
+// Never waits. What is said and when is `DeviceMachine`'s, what TLS adds is `SecureChannel`'s; here are only the socket
+// and its errors. While TLS shakes hands, the machine is still connecting.
 
 import LinuxIO
 import MQTTWire
