@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One side of one connection: an SSL whose BIO reads from and writes to memory that the caller lends for one call.
+// One side of one connection: an SSL that reads from and writes to memory that the caller lends for one call.
 // Input: what an earlier call left, then the lent bytes; what OpenSSL has not asked for at the end of a call is kept.
 // Output: into the lent bytes while a call seals, else it waits in the connection, within a bound.
 //
-// Callbacks find the connection behind the read BIO, which is always ours: extra data of an SSL would cost more.
+// There is one BIO for all connections, which an SSL has for the length of a call: one of its own would be 200 bytes
+// that an idle connection holds for nothing. Callbacks find the connection in the call that is under way.
 
 #include "internal.h"
 
@@ -14,64 +15,68 @@
 // Stashes
 
 /// 0, or -1 when there is no memory or too much waits.
-int ctls_stash_append(ctls_stash *stash, const void *bytes, size_t length) {
-    size_t held = stash->end - stash->start;
+int ctls_stash_append(ctls_stash **stash, const void *bytes, size_t length) {
+    ctls_stash *old = *stash;
+    size_t held = old == NULL ? 0 : old->end - old->start;
     if (length == 0) {
         return 0;
     }
     if (length > CTLS_STASH_MAX - held) {
         return -1;
     }
-    if (stash->capacity - stash->end < length) {
+    if (old == NULL || old->capacity - old->end < length) {
         size_t capacity = held + length < 512 ? 512 : held + length;
-        uint8_t *larger = malloc(capacity);
+        ctls_stash *larger = malloc(sizeof *larger + capacity);
         if (larger == NULL) {
             return -1;
         }
         if (held > 0) {
-            memcpy(larger, stash->bytes + stash->start, held);
+            memcpy(larger->bytes, old->bytes + old->start, held);
         }
-        free(stash->bytes);
-        *stash = (ctls_stash){larger, 0, held, capacity};
+        free(old);
+        larger->start = 0;
+        larger->end = held;
+        larger->capacity = capacity;
+        *stash = larger;
     }
-    memcpy(stash->bytes + stash->end, bytes, length);
-    stash->end += length;
+    memcpy((*stash)->bytes + (*stash)->end, bytes, length);
+    (*stash)->end += length;
     return 0;
 }
 
 /// Gives the memory back with the last byte: an idle connection holds none.
-size_t ctls_stash_take(ctls_stash *stash, void *into, size_t length) {
-    size_t held = stash->end - stash->start;
-    length = length < held ? length : held;
-    if (length > 0) {
-        memcpy(into, stash->bytes + stash->start, length);
-        stash->start += length;
+size_t ctls_stash_take(ctls_stash **stash, void *into, size_t length) {
+    ctls_stash *from = *stash;
+    if (from == NULL) {
+        return 0;
     }
-    if (stash->start == stash->end) {
-        ctls_stash_free(stash);
+    size_t held = from->end - from->start;
+    length = length < held ? length : held;
+    memcpy(into, from->bytes + from->start, length);
+    from->start += length;
+    if (from->start == from->end) {
+        free(from);
+        *stash = NULL;
     }
     return length;
 }
 
-void ctls_stash_free(ctls_stash *stash) {
-    free(stash->bytes);
-    *stash = (ctls_stash){0};
-}
-
 // BIO
 
+_Thread_local ctls_call ctls_current;
+
 static int bio_write(BIO *bio, const char *bytes, size_t length, size_t *written) {
-    ctls_connection *connection = BIO_get_data(bio);
+    ctls_call *call = &ctls_current;
     BIO_clear_retry_flags(bio);
     size_t direct = 0;
-    if (connection->unsent.bytes == NULL && connection->output_left > 0) {
-        direct = length < connection->output_left ? length : connection->output_left;
-        memcpy(connection->output, bytes, direct);
-        connection->output += direct;
-        connection->output_left -= direct;
+    if (call->connection->unsent == NULL && call->output_left > 0) {
+        direct = length < call->output_left ? length : call->output_left;
+        memcpy(call->output, bytes, direct);
+        call->output += direct;
+        call->output_left -= direct;
     }
-    if (ctls_stash_append(&connection->unsent, bytes + direct, length - direct) != 0) {
-        connection->is_overfull = 1;
+    if (ctls_stash_append(&call->connection->unsent, bytes + direct, length - direct) != 0) {
+        call->connection->is_overfull = 1;
         return 0;
     }
     *written = length;
@@ -79,17 +84,17 @@ static int bio_write(BIO *bio, const char *bytes, size_t length, size_t *written
 }
 
 static int bio_read(BIO *bio, char *into, size_t capacity, size_t *read) {
-    ctls_connection *connection = BIO_get_data(bio);
+    ctls_call *call = &ctls_current;
     BIO_clear_retry_flags(bio);
-    if (connection->is_flooded) {
+    if (call->connection->is_flooded) {
         return 0;
     }
-    size_t count = connection->unread.bytes == NULL ? 0 : ctls_stash_take(&connection->unread, into, capacity);
-    size_t more = capacity - count < connection->input_left ? capacity - count : connection->input_left;
+    size_t count = ctls_stash_take(&call->connection->unread, into, capacity);
+    size_t more = capacity - count < call->input_left ? capacity - count : call->input_left;
     if (more > 0) {
-        memcpy(into + count, connection->input, more);
-        connection->input += more;
-        connection->input_left -= more;
+        memcpy(into + count, call->input, more);
+        call->input += more;
+        call->input_left -= more;
     }
     if (count + more == 0) {
         BIO_set_retry_read(bio);
@@ -104,26 +109,35 @@ static long bio_control(BIO *bio, int command, long number, void *pointer) {
     return command == BIO_CTRL_FLUSH;
 }
 
-BIO *ctls_bio_new(ctls_connection *connection) {
-    static BIO_METHOD *method = NULL;
-    if (method == NULL) {
-        BIO_METHOD *made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "weir");
-        if (made == NULL || BIO_meth_set_write_ex(made, bio_write) != 1 || BIO_meth_set_read_ex(made, bio_read) != 1
-            || BIO_meth_set_ctrl(made, bio_control) != 1) {
-            BIO_meth_free(made);
-            return NULL;
-        }
-        method = made;
-    }
-    BIO *bio = BIO_new(method);
+/// The thread's one BIO, made with the first connection and kept; NULL: no memory.
+static BIO *lent_bio(void) {
+    static _Thread_local BIO *bio = NULL;
     if (bio != NULL) {
-        BIO_set_data(bio, connection);
-        BIO_set_init(bio, 1);
+        return bio;
     }
+    BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "weir");
+    if (method == NULL || BIO_meth_set_write_ex(method, bio_write) != 1 || BIO_meth_set_read_ex(method, bio_read) != 1
+        || BIO_meth_set_ctrl(method, bio_control) != 1 || (bio = BIO_new(method)) == NULL) {
+        BIO_meth_free(method);
+        return NULL;
+    }
+    BIO_set_init(bio, 1);
     return bio;
 }
 
-ctls_connection *ctls_connection_of(const SSL *ssl) { return BIO_get_data(SSL_get_rbio(ssl)); }
+void ctls_begin(ctls_connection *connection, const void *input, size_t length) {
+    ctls_current = (ctls_call){.connection = connection, .input = input, .input_left = length};
+    BIO *bio = lent_bio();
+    BIO_up_ref(bio);
+    SSL_set_bio(connection->ssl, bio, bio);
+    ERR_clear_error();
+}
+
+/// An SSL in the middle of a handshake keeps its buffer for output, which SSL_set_bio leaves in its place.
+void ctls_end(ctls_connection *connection) {
+    SSL_set_bio(connection->ssl, NULL, NULL);
+    ctls_current = (ctls_call){0};
+}
 
 // Life
 
@@ -135,14 +149,11 @@ static ctls_connection *connection_new(ctls_context *context, int is_server) {
     }
     connection->first = context;
     connection->is_server = (uint8_t)is_server;
-    connection->ssl = SSL_new(context->ctx);
-    BIO *bio = connection->ssl == NULL ? NULL : ctls_bio_new(connection);
-    if (bio == NULL) {
-        SSL_free(connection->ssl);
+    connection->ssl = lent_bio() == NULL ? NULL : SSL_new(context->ctx);
+    if (connection->ssl == NULL) {
         free(connection);
         return NULL;
     }
-    SSL_set_bio(connection->ssl, bio, bio);
     return connection;
 }
 
@@ -229,7 +240,8 @@ failed:
 
 /// OpenSSL's reference becomes the store's.
 int ctls_new_server_session(SSL *ssl, SSL_SESSION *session) {
-    ctls_connection *connection = ctls_connection_of(ssl);
+    (void)ssl;
+    ctls_connection *connection = ctls_current.connection;
     if (connection->store == NULL) {
         return 0;
     }
@@ -253,8 +265,8 @@ void ctls_connection_free(ctls_connection *connection) {
         SSL_set_shutdown(connection->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     }
     SSL_free(connection->ssl);
-    ctls_stash_free(&connection->unread);
-    ctls_stash_free(&connection->unsent);
+    free(connection->unread);
+    free(connection->unsent);
     if (connection->store != NULL) {
         ctls_store_free(connection->store);
     }

@@ -28,7 +28,7 @@ static void read_name(ctls_connection *connection, const unsigned char *bytes, s
 /// Stops the handshake where it has changed nothing yet: version, session and certificate are the chosen server's.
 int ctls_client_hello_callback(SSL *ssl, int *alert, void *argument) {
     (void)alert, (void)argument;
-    ctls_connection *connection = ctls_connection_of(ssl);
+    ctls_connection *connection = ctls_current.connection;
     const unsigned char *bytes;
     size_t length;
     if (!connection->chooses || SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &bytes, &length) != 1) {
@@ -42,7 +42,7 @@ int ctls_client_hello_callback(SSL *ssl, int *alert, void *argument) {
 /// Called for a ClientHello without a name as well.
 int ctls_servername_callback(SSL *ssl, int *alert, void *argument) {
     (void)argument;
-    ctls_connection *connection = ctls_connection_of(ssl);
+    ctls_connection *connection = ctls_current.connection;
     const ctls_context *context = ctls_context_of_ctx(SSL_get_SSL_CTX(ssl));
     if (connection->is_open) {
         *alert = SSL_AD_NO_RENEGOTIATION;
@@ -69,8 +69,8 @@ int ctls_servername_callback(SSL *ssl, int *alert, void *argument) {
 
 /// -1 stops the handshake until `ctls_use_pair_key`.
 int ctls_certificate_callback(SSL *ssl, void *argument) {
-    (void)argument;
-    return ctls_connection_of(ssl)->has_certificate ? 1 : -1;
+    (void)ssl, (void)argument;
+    return ctls_current.connection->has_certificate ? 1 : -1;
 }
 
 /// SSL_set_SSL_CTX changes certificates and callbacks only; the rest as nginx's servername callback does it.
@@ -113,6 +113,21 @@ static void fail_verification(ctls_connection *connection, long result) {
     ctls_fail(connection, 0, words);
 }
 
+/// The keys of the exchange, 500 bytes that an SSL would hold to its end; it keeps their shells.
+static void forget_exchange(SSL *ssl) {
+    EVP_PKEY *own = NULL;
+    EVP_PKEY *other = NULL;
+    if (SSL_get_tmp_key(ssl, &own) == 1) {
+        EVP_PKEY_set_type(own, EVP_PKEY_NONE);
+        EVP_PKEY_free(own);
+    }
+    if (SSL_get_peer_tmp_key(ssl, &other) == 1) {
+        EVP_PKEY_set_type(other, EVP_PKEY_NONE);
+        EVP_PKEY_free(other);
+    }
+    ERR_clear_error();
+}
+
 /// What only the handshake needed goes.
 static int finish(ctls_connection *connection) {
     if (!connection->is_server && connection->first->verifies_server) {
@@ -123,8 +138,9 @@ static int finish(ctls_connection *connection) {
         }
     }
     ctls_keep_renewed_session(connection);
+    forget_exchange(connection->ssl);
     connection->is_open = 1;
-    connection->has_more = connection->unread.bytes != NULL || SSL_has_pending(connection->ssl);
+    connection->has_more = connection->unread != NULL || SSL_has_pending(connection->ssl);
     free(connection->name);
     connection->name = NULL;
     connection->name_length = 0;
@@ -137,17 +153,15 @@ int ctls_handshake(ctls_connection *connection, const void *input, size_t length
     if (connection->is_failed) {
         return CTLS_FAILED;
     }
-    connection->input = input;
-    connection->input_left = length;
-    ERR_clear_error();
+    ctls_begin(connection, input, length);
     int result = SSL_do_handshake(connection->ssl);
     int error = result == 1 ? SSL_ERROR_NONE : SSL_get_error(connection->ssl, result);
-    if (ctls_stash_append(&connection->unread, connection->input, connection->input_left) != 0) {
-        connection->input_left = 0;
+    int is_kept = ctls_stash_append(&connection->unread, ctls_current.input, ctls_current.input_left) == 0;
+    ctls_end(connection);
+    if (!is_kept) {
         ctls_fail(connection, 1, "too much data before the handshake is done");
         return CTLS_FAILED;
     }
-    connection->input_left = 0;
     switch (error) {
     case SSL_ERROR_NONE:
         return finish(connection);

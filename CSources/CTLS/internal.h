@@ -49,25 +49,20 @@ struct ctls_pair {
     EVP_PKEY *key;
 };
 
-/// Bytes in memory of their own, from which some have been taken at the front.
+/// Bytes in memory of their own, from which some have been taken at the front. NULL: none.
 typedef struct {
-    uint8_t *bytes;
     size_t start;
     size_t end;
     size_t capacity;
+    uint8_t bytes[];
 } ctls_stash;
 
 struct ctls_connection {
     SSL *ssl;
     /// The context that the connection began with: its session cache and its tickets are used, whoever is chosen.
     ctls_context *first;
-    /// Lent for one call.
-    const uint8_t *input;
-    size_t input_left;
-    uint8_t *output;
-    size_t output_left;
-    ctls_stash unread;
-    ctls_stash unsent;
+    ctls_stash *unread;
+    ctls_stash *unsent;
     uint8_t *name;
     char *fault;
     ctls_store *store;
@@ -91,6 +86,18 @@ struct ctls_connection {
     uint8_t lacks_name;
 };
 
+/// What the call that is under way has been lent, and by which connection: there is one at a time. A thread has its own
+/// for the sake of tests, which run on many.
+typedef struct {
+    ctls_connection *connection;
+    const uint8_t *input;
+    size_t input_left;
+    uint8_t *output;
+    size_t output_left;
+} ctls_call;
+
+extern _Thread_local ctls_call ctls_current;
+
 enum {
     /// What waits in a connection, in either direction, before it fails.
     CTLS_STASH_MAX = 64 * 1024,
@@ -100,12 +107,13 @@ enum {
 };
 
 ctls_context *ctls_context_of_ctx(const SSL_CTX *ctx);
-ctls_connection *ctls_connection_of(const SSL *ssl);
-BIO *ctls_bio_new(ctls_connection *connection);
 
-int ctls_stash_append(ctls_stash *stash, const void *bytes, size_t length);
-size_t ctls_stash_take(ctls_stash *stash, void *into, size_t length);
-void ctls_stash_free(ctls_stash *stash);
+/// Around every call that lets an SSL read, write or call back.
+void ctls_begin(ctls_connection *connection, const void *input, size_t length);
+void ctls_end(ctls_connection *connection);
+
+int ctls_stash_append(ctls_stash **stash, const void *bytes, size_t length);
+size_t ctls_stash_take(ctls_stash **stash, void *into, size_t length);
 
 void ctls_fail(ctls_connection *connection, int is_peer_fault, const char *words);
 void ctls_fail_ssl(ctls_connection *connection, int ssl_error, const char *words);

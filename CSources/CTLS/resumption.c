@@ -45,7 +45,7 @@ static int put_session(SSL *ssl, SSL_SESSION *session) {
     unsigned id_length;
     const unsigned char *id = SSL_SESSION_get_id(session, &id_length);
     int length = i2d_SSL_SESSION(session, NULL);
-    const ctls_context *context = ctls_connection_of(ssl)->first;
+    const ctls_context *context = ctls_current.connection->first;
     if (length > 0 && length <= SESSION_BYTES_MAX && id_length > 0 && i2d_SSL_SESSION(session, &position) > 0) {
         uint64_t expires = (uint64_t)time(NULL) + (uint64_t)SSL_CTX_get_timeout(context->ctx);
         context->sessions.put(context->sessions.cache, id, id_length, bytes, (size_t)length, expires);
@@ -55,8 +55,9 @@ static int put_session(SSL *ssl, SSL_SESSION *session) {
 }
 
 static SSL_SESSION *get_session(SSL *ssl, const unsigned char *id, int id_length, int *is_copy) {
+    (void)ssl;
     uint8_t bytes[SESSION_BYTES_MAX];
-    const ctls_context *context = ctls_connection_of(ssl)->first;
+    const ctls_context *context = ctls_current.connection->first;
     *is_copy = 0;
     if (id_length <= 0) {
         return NULL;
@@ -180,7 +181,8 @@ static int start_mac(EVP_MAC_CTX *mac, ctls_ticket_key *key) {
 /// OpenSSL's answers: -1 failed, 0 no ticket or none of ours, 1 good, 2 good and to be made anew.
 static int ticket_callback(SSL *ssl, unsigned char name[16], unsigned char *iv, EVP_CIPHER_CTX *cipher_context,
                            EVP_MAC_CTX *mac, int is_encrypting) {
-    const ctls_context *context = ctls_connection_of(ssl)->first;
+    (void)ssl;
+    const ctls_context *context = ctls_current.connection->first;
     ctls_ticket_key key;
     int is_current = 0;
     int result = -1;
@@ -246,7 +248,7 @@ void ctls_info_callback(const SSL *ssl, int where, int result) {
     if ((where & SSL_CB_ACCEPT_LOOP) != SSL_CB_ACCEPT_LOOP || SSL_version(ssl) != TLS1_3_VERSION) {
         return;
     }
-    ctls_connection *connection = ctls_connection_of(ssl);
+    ctls_connection *connection = ctls_current.connection;
     SSL_SESSION *session = SSL_get0_session(ssl);
     if (connection->is_timed || session == NULL) {
         return;
