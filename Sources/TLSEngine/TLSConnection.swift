@@ -9,7 +9,7 @@ import ProxyConfig
 
 /// A plain handle, copied freely; the owner calls `free` once.
 @safe package struct TLSConnection: BitwiseCopyable {
-    private let handle: OpaquePointer
+    let handle: OpaquePointer
 
     private init(_ handle: OpaquePointer) { unsafe self.handle = unsafe handle }
 

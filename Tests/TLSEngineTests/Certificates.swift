@@ -7,7 +7,8 @@ import ProxyConfig
 
 enum Certificates {
     /// Two authorities (`ca`, `other`); servers; clients that are good, expired, revoked, of the wrong purpose, of the
-    /// other authority, and two that try to forge an entry of the alternative names.
+    /// other authority, two that try to forge an entry of the alternative names, and one of an authority below `ca`;
+    /// what responders say of some of them, signed by whom it may and by whom it may not.
     private static let recipe = #"""
         set -e
         authority() { # NAME
@@ -38,12 +39,29 @@ enum Certificates {
         signed stranger /CN=stranger other 'extendedKeyUsage=clientAuth'
         signed comma /CN=comma ca 'subjectAltName=@s\n[s]\nURI=x\\, DNS:admin.test'
         signed zero /CN=zero ca 'subjectAltName=DER:30:07:82:05:61:00:2e:5c:62'
+        signed sub '/O=Weir/CN=sub' ca 'basicConstraints=CA:TRUE'
+        signed deep /CN=deep sub 'authorityInfoAccess=OCSP;URI:http://[::1]:99/x,OCSP;URI:http://second.test/'
+        cat deep.pem sub.pem > deep-chain.pem
+        signed responder /CN=responder ca 'extendedKeyUsage=OCSPSigning'
         openssl ca -config revoked.cnf -cert ca.pem -keyfile ca.key -revoke revoked.pem
         openssl ca -config revoked.cnf -cert ca.pem -keyfile ca.key -gencrl -out crl.pem
         openssl pkey -in server.key -aes256 -passout pass:secret -out encrypted.key
         openssl genpkey -genparam -algorithm DH -pkeyopt group:ffdhe2048 -out dh.pem
         cat server.pem server.key > both.pem
         cat server.pem ca.pem > chain.pem
+        answer() { # NAME CERTIFICATE AUTHORITY SIGNER INDEX MORE
+          openssl ocsp -index $5 -CA $3.pem -issuer $3.pem -cert $2.pem -rsigner $4.pem -rkey $4.key \
+            -respout $1.der $6 $7
+        }
+        touch empty.txt
+        answer good client ca responder db-ca/index.txt -ndays 7
+        answer endless client ca ca db-ca/index.txt
+        answer revoked revoked ca responder db-ca/index.txt -ndays 7
+        answer unknown client ca responder empty.txt -ndays 7
+        answer stranger client ca other db-ca/index.txt -ndays 7
+        answer usurper client ca server db-ca/index.txt -ndays 7
+        answer deep deep sub sub db-sub/index.txt -ndays 7
+        answer server server ca server db-ca/index.txt -ndays 7
         """#
 
     private static let folder: URL = {

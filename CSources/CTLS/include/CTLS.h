@@ -2,8 +2,8 @@
 //
 // OpenSSL 3.0 for Swift: its macros, its callbacks and its stacks, which Swift cannot say. Every function that can
 // fail returns 0 or -1 and leaves OpenSSL's error queue for `ctls_take_errors`; the words around it are Swift's. A
-// handle that Swift gets (`ctls_context`, `ctls_connection`, `ctls_pair`, `ctls_store`) has one owner, who frees it
-// once. One thread a process: nothing here locks.
+// handle that Swift gets (`ctls_context`, `ctls_connection`, `ctls_pair`, `ctls_store`, `ctls_chain`) has one owner,
+// who frees it once. One thread a process: nothing here locks.
 
 #ifndef WEIR_CTLS_H
 #define WEIR_CTLS_H
@@ -15,6 +15,7 @@ typedef struct ctls_context ctls_context;
 typedef struct ctls_connection ctls_connection;
 typedef struct ctls_pair ctls_pair;
 typedef struct ctls_store ctls_store;
+typedef struct ctls_chain ctls_chain;
 
 // Errors
 
@@ -180,6 +181,37 @@ enum ctls_variable {
 
 /// The value's length, of which at most `capacity` bytes are in `out`; 0: no value.
 size_t ctls_variable(ctls_connection *connection, enum ctls_variable which, uint8_t *out, size_t capacity);
+
+// The status of certificates (OCSP)
+
+enum { CTLS_STATUS_GOOD, CTLS_STATUS_REVOKED, CTLS_STATUS_UNKNOWN };
+/// Who may sign an answer: the issuer and whom it delegates it to (RFC 6960, 4.2.2.2), verified to the store; whoever
+/// stands in the server's own chain as well; or whoever is in the answer.
+enum { CTLS_RESPONDER_VERIFIED, CTLS_RESPONDER_CHAIN_TRUSTED, CTLS_RESPONDER_UNVERIFIED };
+/// How far the responder's clock may be ahead or behind.
+enum { CTLS_STATUS_SKEW_SECONDS = 300 };
+
+// `words` get nginx's words for what failed; OpenSSL's reasons are in the error queue.
+
+/// The client's verified chain. 1; 0: no certificate, or one that is not good; -1: failed.
+int ctls_client_chain(ctls_connection *connection, ctls_chain **out, char *words, size_t capacity);
+/// The `index`-th certificate of a server and its issuer. 1; 0: there is no such certificate; -1: failed.
+int ctls_server_chain(ctls_context *context, size_t index, ctls_chain **out, char *words, size_t capacity);
+void ctls_chain_free(ctls_chain *chain);
+/// How many certificates have their issuer behind them; indices below are less.
+size_t ctls_chain_count(const ctls_chain *chain);
+/// The first OCSP place of the certificate's Authority Information Access. The length, of which at most `capacity` are
+/// in `out`; 0: none.
+size_t ctls_chain_responder(const ctls_chain *chain, size_t index, char *out, size_t capacity);
+/// An OCSP request in DER. Its length, or -1.
+int ctls_chain_request(const ctls_chain *chain, size_t index, uint8_t *out, size_t capacity, char *words,
+                       size_t words_capacity);
+/// What a cache knows the certificate by. 0 or -1.
+int ctls_chain_key(const ctls_chain *chain, size_t index, uint8_t out[32]);
+/// What an answer in DER says. A status, or -1. `until`: the answer's nextUpdate in seconds since 1970; INT64_MAX: it
+/// has none.
+int ctls_chain_check(const ctls_chain *chain, size_t index, const uint8_t *der, size_t length, int trust, int64_t now,
+                     int64_t *until, char *words, size_t capacity);
 
 // Sessions of servers
 
