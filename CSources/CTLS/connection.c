@@ -4,8 +4,8 @@
 // Input: what an earlier call left, then the lent bytes; what OpenSSL has not asked for at the end of a call is kept.
 // Output: into the lent bytes while a call seals, else it waits in the connection, within a bound.
 //
-// There is one BIO for all connections, which an SSL has for the length of a call: one of its own would be 200 bytes
-// that an idle connection holds for nothing. Callbacks find the connection in the call that is under way.
+// A context has one BIO for all connections: one of its own would be 200 bytes that an idle connection holds for
+// nothing. BIO and callbacks find the connection in the call that is under way.
 
 #include "internal.h"
 
@@ -109,34 +109,28 @@ static long bio_control(BIO *bio, int command, long number, void *pointer) {
     return command == BIO_CTRL_FLUSH;
 }
 
-/// The thread's one BIO, made with the first connection and kept; NULL: no memory.
-static BIO *lent_bio(void) {
-    static _Thread_local BIO *bio = NULL;
+/// Holds nothing but what the last call found, which SSL_get_error asks for within the same call.
+BIO *ctls_bio_new(void) {
+    static BIO_METHOD *method = NULL;
+    if (method == NULL) {
+        BIO_METHOD *made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "weir");
+        if (made == NULL || BIO_meth_set_write_ex(made, bio_write) != 1 || BIO_meth_set_read_ex(made, bio_read) != 1
+            || BIO_meth_set_ctrl(made, bio_control) != 1) {
+            BIO_meth_free(made);
+            return NULL;
+        }
+        method = made;
+    }
+    BIO *bio = BIO_new(method);
     if (bio != NULL) {
-        return bio;
+        BIO_set_init(bio, 1);
     }
-    BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "weir");
-    if (method == NULL || BIO_meth_set_write_ex(method, bio_write) != 1 || BIO_meth_set_read_ex(method, bio_read) != 1
-        || BIO_meth_set_ctrl(method, bio_control) != 1 || (bio = BIO_new(method)) == NULL) {
-        BIO_meth_free(method);
-        return NULL;
-    }
-    BIO_set_init(bio, 1);
     return bio;
 }
 
 void ctls_begin(ctls_connection *connection, const void *input, size_t length) {
     ctls_current = (ctls_call){.connection = connection, .input = input, .input_left = length};
-    BIO *bio = lent_bio();
-    BIO_up_ref(bio);
-    SSL_set_bio(connection->ssl, bio, bio);
     ERR_clear_error();
-}
-
-/// An SSL in the middle of a handshake keeps its buffer for output, which SSL_set_bio leaves in its place.
-void ctls_end(ctls_connection *connection) {
-    SSL_set_bio(connection->ssl, NULL, NULL);
-    ctls_current = (ctls_call){0};
 }
 
 // Life
@@ -149,11 +143,13 @@ static ctls_connection *connection_new(ctls_context *context, int is_server) {
     }
     connection->first = context;
     connection->is_server = (uint8_t)is_server;
-    connection->ssl = lent_bio() == NULL ? NULL : SSL_new(context->ctx);
+    connection->ssl = SSL_new(context->ctx);
     if (connection->ssl == NULL) {
         free(connection);
         return NULL;
     }
+    BIO_up_ref(context->bio);
+    SSL_set_bio(connection->ssl, context->bio, context->bio);
     return connection;
 }
 

@@ -16,6 +16,7 @@ static void free_with_ctx(void *parent, void *pointer, CRYPTO_EX_DATA *data, int
     (void)parent, (void)data, (void)index, (void)argument, (void)more;
     ctls_context *context = pointer;
     if (context != NULL) {
+        BIO_free(context->bio);
         EVP_MD_CTX_free(context->identity);
         free(context->alpn);
         free(context->staple);
@@ -48,8 +49,10 @@ ctls_context *ctls_context_new(int is_server, unsigned protocols) {
     }
     context->ctx = ctx;
     context->number = ++context_count;
+    context->bio = ctls_bio_new();
     context->identity = EVP_MD_CTX_new();
-    if (context->identity == NULL || EVP_DigestInit_ex(context->identity, EVP_sha256(), NULL) != 1) {
+    if (context->bio == NULL || context->identity == NULL
+        || EVP_DigestInit_ex(context->identity, EVP_sha256(), NULL) != 1) {
         SSL_CTX_free(ctx);
         return NULL;
     }

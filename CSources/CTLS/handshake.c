@@ -157,7 +157,6 @@ int ctls_handshake(ctls_connection *connection, const void *input, size_t length
     int result = SSL_do_handshake(connection->ssl);
     int error = result == 1 ? SSL_ERROR_NONE : SSL_get_error(connection->ssl, result);
     int is_kept = ctls_stash_append(&connection->unread, ctls_current.input, ctls_current.input_left) == 0;
-    ctls_end(connection);
     if (!is_kept) {
         ctls_fail(connection, 1, "too much data before the handshake is done");
         return CTLS_FAILED;

@@ -24,6 +24,8 @@ typedef struct {
 /// Lives as long as its SSL_CTX, which connections hold: the SSL_CTX's extra data frees it.
 struct ctls_context {
     SSL_CTX *ctx;
+    /// One for all connections that begin with this context.
+    BIO *bio;
     EVP_MD_CTX *identity;
     uint8_t *alpn;
     size_t alpn_length;
@@ -108,9 +110,9 @@ enum {
 
 ctls_context *ctls_context_of_ctx(const SSL_CTX *ctx);
 
-/// Around every call that lets an SSL read, write or call back.
+BIO *ctls_bio_new(void);
+/// Before every call that lets an SSL read, write or call back.
 void ctls_begin(ctls_connection *connection, const void *input, size_t length);
-void ctls_end(ctls_connection *connection);
 
 int ctls_stash_append(ctls_stash **stash, const void *bytes, size_t length);
 size_t ctls_stash_take(ctls_stash **stash, void *into, size_t length);

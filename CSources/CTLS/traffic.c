@@ -12,8 +12,7 @@ size_t ctls_take_output(ctls_connection *connection, void *into, size_t capacity
     return ctls_stash_take(&connection->unsent, into, capacity);
 }
 
-/// Reads until OpenSSL asks for bytes that are not there, for only then has it given its buffer back; 0 for that, else
-/// SSL_get_error.
+/// Reads until nothing is left, which is when OpenSSL has given its buffer back; 0 for that, else SSL_get_error.
 static int read_all(ctls_connection *connection, uint8_t *output, size_t capacity, size_t *opened) {
     for (;;) {
         size_t count = 0;
@@ -28,6 +27,10 @@ static int read_all(ctls_connection *connection, uint8_t *output, size_t capacit
         }
         *opened += count;
         connection->messages = 0;
+        // To ask once more would take a buffer of 16 KiB to find nothing.
+        if (ctls_current.input_left == 0 && connection->unread == NULL && SSL_has_pending(connection->ssl) == 0) {
+            return 0;
+        }
     }
 }
 
@@ -42,7 +45,6 @@ int ctls_open(ctls_connection *connection, const void *input, size_t length, voi
     int error = read_all(connection, output, capacity, opened);
     int is_kept =
         error != 0 || ctls_stash_append(&connection->unread, ctls_current.input, ctls_current.input_left) == 0;
-    ctls_end(connection);
     if (error == SSL_ERROR_ZERO_RETURN) {
         return CTLS_CLOSED;
     }
@@ -74,7 +76,6 @@ int64_t ctls_seal(ctls_connection *connection, const void *plain, size_t length,
     int result = SSL_write_ex(connection->ssl, plain, length, &written);
     int error = result == 1 ? SSL_ERROR_NONE : SSL_get_error(connection->ssl, result);
     size_t sealed = capacity - ctls_current.output_left;
-    ctls_end(connection);
     if (error != SSL_ERROR_NONE) {
         ctls_fail_ssl(connection, error, "SSL_write() failed");
         return -1;
@@ -90,6 +91,5 @@ void ctls_close_writing(ctls_connection *connection) {
     connection->has_closed = 1;
     ctls_begin(connection, NULL, 0);
     SSL_shutdown(connection->ssl);
-    ctls_end(connection);
     ERR_clear_error();
 }
