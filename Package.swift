@@ -132,7 +132,8 @@ let package = Package(
             ["Certificates", "MQTTClient", "MQTTWire", "ProxyConfig", "TLSEngine", "LinuxIO", "Vocabulary"]),
         tests("WeirctlTests", ["weirctl", "LinuxIO", "Vocabulary"]),
         .target(
-            name: "TestSupport", dependencies: ["MQTTWire", "CLinux"], path: "Tests/TestSupport", swiftSettings: swift),
+            name: "TestSupport", dependencies: ["MQTTWire", "CLinux", "CTestTLS"], path: "Tests/TestSupport",
+            swiftSettings: swift),
         .testTarget(
             name: "HygieneTests", dependencies: ["TestSupport", "weir"], path: "Tests/Hygiene", swiftSettings: swift),
         tests("ProxyConfigTests", ["ProxyConfig", "Patterns", "Vocabulary"]),
@@ -150,7 +151,9 @@ let package = Package(
             ], path: "Tests/Simulation", swiftSettings: swift),
         tests("SessionCoreTests", ["SessionCore", "Vocabulary"]),
         tests("DataPlaneTests", ["DataPlane", "LinuxIO", "ProxyConfig", "Vocabulary"]),
-        .target(name: "CTestTLS", path: "Tests/CTestTLS", cSettings: c),
+        .target(
+            name: "CTestTLS", path: "Tests/CTestTLS", cSettings: c,
+            linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         tests("TLSEngineTests", ["TLSEngine", "ProxyConfig", "Vocabulary", "CTestTLS"]),
         tests("TLSWireTests", ["TLSWire", "Vocabulary"]),
         tests("SharedStateTests", ["SharedState", "CShared", "LinuxIO", "Vocabulary"]),

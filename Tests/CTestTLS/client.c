@@ -6,6 +6,7 @@
 
 #include <malloc.h>
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 
@@ -63,11 +64,20 @@ size_t ctt_client_take(void *client, void *into, size_t capacity) {
     return count < 0 ? 0 : (size_t)count;
 }
 
-int ctt_client_handshake(void *client) { return SSL_do_handshake(client) == 1; }
+int ctt_client_handshake(void *client) {
+    ERR_clear_error();
+    return SSL_do_handshake(client) == 1;
+}
 
-int ctt_client_write(void *client, const void *bytes, size_t length) { return SSL_write(client, bytes, (int)length); }
+int ctt_client_write(void *client, const void *bytes, size_t length) {
+    ERR_clear_error();
+    return SSL_write(client, bytes, (int)length);
+}
 
-int ctt_client_read(void *client, void *into, size_t capacity) { return SSL_read(client, into, (int)capacity); }
+int ctt_client_read(void *client, void *into, size_t capacity) {
+    ERR_clear_error();
+    return SSL_read(client, into, (int)capacity);
+}
 
 int ctt_client_update_key(void *client) {
     return SSL_key_update(client, SSL_KEY_UPDATE_REQUESTED) == 1 && SSL_do_handshake(client) == 1;

@@ -19,6 +19,8 @@ package struct Deadline: Sendable {
         let milliseconds = left.components.seconds * 1000 + left.components.attoseconds / 1_000_000_000_000_000
         return Int32(min(max(milliseconds, 1), 1_000_000))
     }
+
+    package var left: Duration { .milliseconds(Int(millisecondsLeft)) }
 }
 
 /// Returns when `condition` holds; throws with `what` when it does not within the time.

@@ -1,11 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A real Mosquitto on a port of its own, with what its log says about its clients.
+// A real Mosquitto on a port of its own, plain or with TLS, with what its log says about its clients.
 
 import Glibc
 import Synchronization
 
 package final class MosquittoBroker: Sendable {
+    /// What its listener speaks TLS with.
+    package struct TLS: Sendable {
+        package var pair: CertificateAuthority.Pair
+        /// Clients must show a certificate of this authority (a file). Nil: none is asked for.
+        package var clientAuthority: String?
+
+        package init(_ pair: CertificateAuthority.Pair, clientAuthority: String? = nil) {
+            self.pair = pair
+            self.clientAuthority = clientAuthority
+        }
+
+        fileprivate var settings: String {
+            let clients = clientAuthority.map { "\ncafile \($0)\nrequire_certificate true" } ?? ""
+            return "certfile \(pair.certificate)\nkeyfile \(pair.key)\(clients)"
+        }
+    }
+
     package let port: UInt16
     package var endpoint: Endpoint { .ipv4(port) }
     private let directory: TemporaryDirectory
@@ -14,7 +31,8 @@ package final class MosquittoBroker: Sendable {
 
     /// `settings` are further lines of mosquitto.conf.
     package init(
-        port: UInt16? = nil, allowAnonymous: Bool = true, settings: String = "", namespace: NetworkNamespace? = nil
+        port: UInt16? = nil, allowAnonymous: Bool = true, tls: TLS? = nil, settings: String = "",
+        namespace: NetworkNamespace? = nil
     ) async throws {
         self.port = try port ?? PortRegistry.take()
         self.namespace = namespace
@@ -24,6 +42,7 @@ package final class MosquittoBroker: Sendable {
         let text = """
             \(geteuid() == 0 ? "user root" : "")
             listener \(self.port) 127.0.0.1
+            \(tls?.settings ?? "")
             persistence false
             log_dest stderr
             log_type all

@@ -131,7 +131,7 @@ package final class TCPConnection: Sendable {
             while try receive(upTo: 65_536, deadline) != nil {}
             return .closed
         } catch let fault as TestFault {
-            if fault.description.contains("(\(ECONNRESET):") { return .reset }
+            if fault.isReset { return .reset }
             throw fault
         }
     }

@@ -198,13 +198,17 @@ package final class WeirInstance: Sendable {
     }
 }
 
-/// A Weir for the length of `body`: stopped and checked at the end, its logs in the text of a failure.
+/// A Weir for the length of `body`: stopped and checked at the end, its logs in the text of a failure. `directory` may
+/// already hold what the configuration names.
 package func withWeir(
-    main: String = "", stream: String, workers: Int = 1, level: String = "info", files: [String: String] = [:],
-    expecting: [String] = [], _ body: (WeirInstance) async throws -> Void
+    in directory: TemporaryDirectory? = nil, main: String = "", stream: String, workers: Int = 1,
+    level: String = "info", files: [String: String] = [:], expecting: [String] = [],
+    _ body: (WeirInstance) async throws -> Void
 ) async throws {
+    let directory = try directory ?? TemporaryDirectory()
+    for (name, text) in files { try directory.write(text, to: name) }
     let weir = try await WeirInstance.start(
-        main: main, stream: stream, workers: workers, level: level, files: files)
+        in: directory, main: main, stream: stream, workers: workers, level: level)
     do { try await body(weir) } catch {
         let report = weir.report
         throw report.isEmpty || "\(error)".contains("--- error log") ? error : TestFault("\(error)\n\(report)")

@@ -12,6 +12,52 @@ long ctt_bytes_in_use(void);
 
 /// A client over memory. `version`: 12 or 13.
 void *ctt_client_new(int version);
+
+/// What a client offers and asks for. NULL: OpenSSL's own choice, or nothing.
+struct ctt_settings {
+    /// TLS1_2_VERSION and such; 0: any.
+    int version_min, version_max;
+    /// A file in PEM: the server is verified with it, against `server_name` where there is one.
+    const char *authority;
+    /// Files in PEM: a chain and its key.
+    const char *certificate, *key;
+    /// Sent as SNI, unless it is an address.
+    const char *server_name;
+    /// Of TLS 1.2, and of TLS 1.3.
+    const char *ciphers, *suites;
+    const char *groups, *signature_algorithms;
+    /// As in the extension: each with its length in front.
+    const unsigned char *protocols;
+    size_t protocols_length;
+    /// DER of a session to resume, from `ctt_client_session`.
+    const unsigned char *session;
+    size_t session_length;
+};
+
+/// A client over memory. NULL: `ctt_client_error(NULL, …)` says why.
+void *ctt_client_configured(const struct ctt_settings *settings);
+
+/// What OpenSSL said last about a failure, as text; its length, of which at most `capacity` bytes are in `into`.
+size_t ctt_client_error(void *client, char *into, size_t capacity);
+
+/// What a handshake has settled, as text: the same lengths.
+enum {
+    CTT_VERSION,
+    CTT_CIPHER,
+    CTT_PROTOCOL,
+    CTT_SERVER_SUBJECT,
+    CTT_SERVER_SERIAL,
+    CTT_SERVER_KEY_TYPE,
+    /// Subjects of all certificates that the server sent, one a line.
+    CTT_SERVER_CHAIN,
+    /// Names of authorities in the CertificateRequest, one a line.
+    CTT_AUTHORITY_NAMES,
+    CTT_GROUP,
+};
+size_t ctt_client_describe(void *client, int what, char *into, size_t capacity);
+int ctt_client_is_reused(void *client);
+/// DER of the session as it stands now, tickets that came included.
+size_t ctt_client_session(void *client, unsigned char *into, size_t capacity);
 void ctt_client_free(void *client);
 void ctt_client_feed(void *client, const void *bytes, size_t length);
 size_t ctt_client_take(void *client, void *into, size_t capacity);
@@ -20,9 +66,13 @@ int ctt_client_handshake(void *client);
 int ctt_client_write(void *client, const void *bytes, size_t length);
 /// Reads what came; bytes, or -1.
 int ctt_client_read(void *client, void *into, size_t capacity);
+/// After a call that did not succeed: an SSL_ERROR of openssl/ssl.h.
+int ctt_client_condition(void *client, int result);
+/// Says close_notify.
+void ctt_client_close(void *client);
 /// Asks the other side to change its key as well.
 int ctt_client_update_key(void *client);
-/// Begins a handshake again (TLS 1.2).
+/// Begins a handshake again (TLS 1.2). 1, or what SSL_do_handshake said.
 int ctt_client_renegotiate(void *client);
 
 #endif
