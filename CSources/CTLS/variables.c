@@ -92,26 +92,84 @@ static void put_groups(writer *out, SSL *ssl) {
     }
 }
 
-/// OpenSSL 3.0 names the parts of an algorithm; one that has no name of its own stands as its number on the wire.
+/// The names of RFC 8446, section 4.2.3, and of its registry, which OpenSSL 3.0 has but does not tell: it tells numbers
+/// of what the client offered, and the two parts of what was agreed on.
+static const struct {
+    uint16_t code;
+    int signature, hash;
+    const char *name;
+} signature_algorithms[] = {
+    {0x0403, EVP_PKEY_EC, NID_sha256, "ecdsa_secp256r1_sha256"},
+    {0x0503, EVP_PKEY_EC, NID_sha384, "ecdsa_secp384r1_sha384"},
+    {0x0603, EVP_PKEY_EC, NID_sha512, "ecdsa_secp521r1_sha512"},
+    {0x0303, EVP_PKEY_EC, NID_sha224, "ecdsa_sha224"},
+    {0x0203, EVP_PKEY_EC, NID_sha1, "ecdsa_sha1"},
+    {0x0807, EVP_PKEY_ED25519, NID_undef, "ed25519"},
+    {0x0808, EVP_PKEY_ED448, NID_undef, "ed448"},
+    {0x0804, EVP_PKEY_RSA_PSS, NID_sha256, "rsa_pss_rsae_sha256"},
+    {0x0805, EVP_PKEY_RSA_PSS, NID_sha384, "rsa_pss_rsae_sha384"},
+    {0x0806, EVP_PKEY_RSA_PSS, NID_sha512, "rsa_pss_rsae_sha512"},
+    // The same two parts with a key that is for PSS alone: found by the key.
+    {0x0809, NID_undef, NID_sha256, "rsa_pss_pss_sha256"},
+    {0x080a, NID_undef, NID_sha384, "rsa_pss_pss_sha384"},
+    {0x080b, NID_undef, NID_sha512, "rsa_pss_pss_sha512"},
+    {0x0401, EVP_PKEY_RSA, NID_sha256, "rsa_pkcs1_sha256"},
+    {0x0501, EVP_PKEY_RSA, NID_sha384, "rsa_pkcs1_sha384"},
+    {0x0601, EVP_PKEY_RSA, NID_sha512, "rsa_pkcs1_sha512"},
+    {0x0301, EVP_PKEY_RSA, NID_sha224, "rsa_pkcs1_sha224"},
+    {0x0201, EVP_PKEY_RSA, NID_sha1, "rsa_pkcs1_sha1"},
+};
+enum { SIGNATURE_ALGORITHMS = sizeof signature_algorithms / sizeof signature_algorithms[0] };
+
+/// What the client offered; a number without a name stands as it is on the wire.
 static void put_signature_algorithms(writer *out, SSL *ssl) {
     int count = SSL_get_sigalgs(ssl, 0, NULL, NULL, NULL, NULL, NULL);
     for (int i = 0; i < count; i++) {
-        int both = NID_undef;
         unsigned char signature;
         unsigned char hash;
-        SSL_get_sigalgs(ssl, i, NULL, NULL, &both, &signature, &hash);
+        SSL_get_sigalgs(ssl, i, NULL, NULL, NULL, &signature, &hash);
         put_separator(out);
-        if (both != NID_undef) {
-            put_text(out, OBJ_nid2sn(both));
+        size_t at = 0;
+        while (at < SIGNATURE_ALGORITHMS && signature_algorithms[at].code != (hash << 8 | signature)) {
+            at++;
+        }
+        if (at < SIGNATURE_ALGORITHMS) {
+            put_text(out, signature_algorithms[at].name);
         } else {
             put_format(out, "0x%02x%02x", hash, signature);
         }
     }
 }
 
-static void put_nid(writer *out, int found, int nid) {
-    if (found == 1 && nid != NID_undef) {
-        put_text(out, OBJ_nid2sn(nid));
+/// What one side signed its handshake with, by `key`; nothing when it did not.
+static void put_signature_algorithm(writer *out, int signature, int hash, const EVP_PKEY *key) {
+    if (signature == EVP_PKEY_RSA_PSS && key != NULL && EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA_PSS) {
+        signature = NID_undef;
+    }
+    for (size_t at = 0; at < SIGNATURE_ALGORITHMS; at++) {
+        if (signature_algorithms[at].signature == signature && signature_algorithms[at].hash == hash) {
+            put_text(out, signature_algorithms[at].name);
+            return;
+        }
+    }
+}
+
+static void put_own_signature_algorithm(writer *out, SSL *ssl) {
+    int signature = NID_undef;
+    int hash = NID_undef;
+    if (SSL_get_signature_type_nid(ssl, &signature) == 1) {
+        SSL_get_signature_nid(ssl, &hash);
+        put_signature_algorithm(out, signature, hash, SSL_get_privatekey(ssl));
+    }
+}
+
+static void put_peer_signature_algorithm(writer *out, SSL *ssl) {
+    int signature = NID_undef;
+    int hash = NID_undef;
+    const X509 *certificate = SSL_get0_peer_certificate(ssl);
+    if (certificate != NULL && SSL_get_peer_signature_type_nid(ssl, &signature) == 1) {
+        SSL_get_peer_signature_nid(ssl, &hash);
+        put_signature_algorithm(out, signature, hash, X509_get0_pubkey(certificate));
     }
 }
 
@@ -342,7 +400,7 @@ size_t ctls_variable(ctls_connection *connection, enum ctls_variable which, uint
         put_ciphers(&out, ssl);
         break;
     case CTLS_CLIENT_SIGNATURE_ALGORITHM:
-        put_nid(&out, SSL_get_peer_signature_type_nid(ssl, &nid), nid);
+        put_peer_signature_algorithm(&out, ssl);
         break;
     case CTLS_CLIENT_VERIFICATION:
         put_verification(&out, ssl);
@@ -369,7 +427,7 @@ size_t ctls_variable(ctls_connection *connection, enum ctls_variable which, uint
         put_text(&out, SSL_session_reused(ssl) ? "r" : ".");
         break;
     case CTLS_SIGNATURE_ALGORITHM:
-        put_nid(&out, SSL_get_signature_type_nid(ssl, &nid), nid);
+        put_own_signature_algorithm(&out, ssl);
         break;
     case CTLS_SIGNATURE_ALGORITHMS:
         put_signature_algorithms(&out, ssl);
