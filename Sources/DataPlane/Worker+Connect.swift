@@ -39,9 +39,7 @@ extension Worker where K: ~Copyable {
         }
         let broker = kernel.openBrokerSocket(request)
         guard broker >= 0 else {
-            let error = Errno(rawValue: -broker)
-            logSession(.crit, slot, "socket() to upstream failed (\(error.numberedText)) while connecting to upstream")
-            return close(slot, .outOfResources)
+            return socketFailed(slot, Errno(rawValue: -broker), request)
         }
         sessions[slot].broker = broker
         sessions[slot].phaseDeadline = now + UInt64(server.connectTimeoutMilliseconds)
@@ -56,6 +54,18 @@ extension Worker where K: ~Copyable {
                 socket: broker, bytes: preread.pointer(at: 0), count: Int(preread.count), mode: .waiting,
                 token: begin(.sendBroker, of: slot))
         }
+    }
+
+    /// What is no lack of descriptors or memory was `proxy_bind`'s doing: an address of another machine, ports used up.
+    private mutating func socketFailed(_ slot: Int, _ error: Errno, _ request: BrokerSocketRequest) {
+        let lacks: [Errno] = [.descriptorsUsedUp, .systemTableFull, .outOfMemory, .noBuffers]
+        if let local = request.bindTo, !lacks.contains(error) {
+            logSession(
+                .crit, slot, "bind(\(local.text)) failed (\(error.numberedText)) while connecting to upstream")
+            return close(slot, .internalError)
+        }
+        logSession(.crit, slot, "socket() to upstream failed (\(error.numberedText)) while connecting to upstream")
+        close(slot, .outOfResources)
     }
 
     /// The connect, or the send that is linked to it, came back while connecting.

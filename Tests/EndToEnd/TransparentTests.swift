@@ -44,7 +44,7 @@ struct TransparentTests {
 
         #expect(try await publish("pretender", to: ports[1]) != .exited(0))
         try await weir.errorLine(
-            with: "[crit]", "failed (99: Cannot assign requested address) while connecting to upstream")
+            with: "[crit]", "bind(\(Self.foreign):0) failed (99: Cannot assign requested address) while connecting to upstream")
         #expect(broker.connectedIDs == ["traveller"])
         try await weir.stop()
     }
