@@ -86,7 +86,7 @@ let package = Package(
             "ControlPlane",
             [
                 "Vocabulary", "Patterns", "Health", "ProxyConfig", "LinuxIO", "SharedState", "ControlLink", "CLinux",
-                "TLSEngine",
+                "TLSEngine", "TLSWire",
             ]),
 
         // Executables.
@@ -124,8 +124,8 @@ let package = Package(
         tests(
             "ControlPlaneTests",
             [
-                "ControlPlane", "ControlLink", "CShared", "Health", "LinuxIO", "ProxyConfig", "SharedState", "TLSEngine",
-                "Vocabulary",
+                "ControlPlane", "ControlLink", "CShared", "Health", "LinuxIO", "ProxyConfig", "SharedState",
+                "TLSEngine", "Vocabulary",
             ]),
         tests(
             "MQTTClientTests",

@@ -5,7 +5,6 @@
 
 #include "internal.h"
 
-#include <openssl/ocsp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
@@ -20,6 +19,7 @@ static void free_with_ctx(void *parent, void *pointer, CRYPTO_EX_DATA *data, int
         EVP_MD_CTX_free(context->identity);
         free(context->alpn);
         free(context->staple);
+        free(context->stapled);
         if (context->ticket_keys != NULL) {
             OPENSSL_cleanse(context->ticket_keys, context->ticket_key_count * sizeof *context->ticket_keys);
         }
@@ -232,36 +232,6 @@ int ctls_context_revoke(ctls_context *context, const uint8_t *pem, size_t length
 }
 
 void ctls_context_reject(ctls_context *context) { context->rejects = 1; }
-
-/// OpenSSL frees what the callback gives it: a copy for each handshake.
-static int give_staple(SSL *ssl, void *argument) {
-    const ctls_context *context = argument;
-    unsigned char *copy = OPENSSL_memdup(context->staple, context->staple_length);
-    if (copy == NULL) {
-        return SSL_TLSEXT_ERR_NOACK;
-    }
-    SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)context->staple_length);
-    return SSL_TLSEXT_ERR_OK;
-}
-
-/// A callback, and a response that is only looked at to be sure that it is one.
-int ctls_context_staple(ctls_context *context, const uint8_t *der, size_t length) {
-    const unsigned char *position = der;
-    OCSP_RESPONSE *response = length > INT32_MAX ? NULL : d2i_OCSP_RESPONSE(NULL, &position, (long)length);
-    if (response == NULL) {
-        return -1;
-    }
-    OCSP_RESPONSE_free(response);
-    context->staple = malloc(length);
-    if (context->staple == NULL) {
-        return -1;
-    }
-    memcpy(context->staple, der, length);
-    context->staple_length = length;
-    SSL_CTX_set_tlsext_status_cb(context->ctx, give_staple);
-    SSL_CTX_set_tlsext_status_arg(context->ctx, context);
-    return 0;
-}
 
 /// Lines wait for the owner of the file. What does not fit is left out as a whole line.
 static void log_key(const SSL *ssl, const char *line) {

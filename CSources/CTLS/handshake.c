@@ -144,6 +144,9 @@ static int finish(ctls_connection *connection) {
     free(connection->name);
     connection->name = NULL;
     connection->name_length = 0;
+    if (connection->is_server) {
+        ctls_forget_staple(connection);
+    }
     SSL_set_msg_callback(connection->ssl, count_messages);
     SSL_set_msg_callback_arg(connection->ssl, connection);
     return CTLS_DONE;

@@ -21,6 +21,12 @@ typedef struct {
     size_t key_length;
 } ctls_ticket_key;
 
+/// A certificate of a context and what a staple source knows it by.
+typedef struct {
+    const X509 *certificate;
+    uint8_t key[CTLS_STAPLE_KEY_BYTES];
+} ctls_stapled;
+
 /// Lives as long as its SSL_CTX, which connections hold: the SSL_CTX's extra data frees it.
 struct ctls_context {
     SSL_CTX *ctx;
@@ -31,6 +37,9 @@ struct ctls_context {
     size_t alpn_length;
     uint8_t *staple;
     size_t staple_length;
+    ctls_staple_source staples;
+    ctls_stapled *stapled;
+    size_t stapled_count;
     ctls_ticket_key *ticket_keys;
     size_t ticket_key_count;
     ctls_ticket_source tickets;
@@ -127,6 +136,9 @@ int ctls_servername_callback(SSL *ssl, int *alert, void *argument);
 int ctls_certificate_callback(SSL *ssl, void *argument);
 int ctls_new_server_session(SSL *ssl, SSL_SESSION *session);
 void ctls_keep_renewed_session(ctls_connection *connection);
+
+/// Once it is on its way: an SSL keeps the response until it is freed.
+void ctls_forget_staple(ctls_connection *connection);
 
 void ctls_store_retain(ctls_store *store);
 void ctls_store_put(ctls_store *store, uint64_t context, const uint8_t *key, size_t length, SSL_SESSION *session);

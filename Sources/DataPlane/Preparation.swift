@@ -50,11 +50,14 @@ final class Preparation {
     private let former: TLSContexts
     private var sessionCacheDescriptors: [Int: Int32] = [:]
 
-    init(number: UInt32, bundle: Bundle, tickets: TicketKeySource?, former: TLSContexts?) {
+    init(
+        number: UInt32, bundle: Bundle, tickets: TicketKeySource?, staples: StapleSource?, former: TLSContexts?
+    ) {
         self.number = number
         self.bundle = bundle
-        contexts = TLSContexts(sharing: TLSSharing(tickets: tickets, options: ConfigurationOptions(bundle: bundle)))
-        self.former = former ?? TLSContexts(sharing: TLSSharing(tickets: nil, options: nil))
+        contexts = TLSContexts(
+            sharing: TLSSharing(tickets: tickets, staples: staples, options: ConfigurationOptions(bundle: bundle)))
+        self.former = former ?? TLSContexts(sharing: TLSSharing(tickets: nil, staples: nil, options: nil))
     }
 
     var isBuilding: Bool { stage != .gathering && stage != .ready }

@@ -56,12 +56,15 @@ struct TLSContexts {
 final class TLSSharing {
     /// Nil: each context makes its own keys, as in a test.
     private let tickets: TicketKeySource?
+    /// Nil: nothing is fetched for them.
+    private let staples: StapleSource?
     /// Where the configuration stands, which relative paths in variables are meant from.
     private let options: ConfigurationOptions?
     private var regions: [String: SessionCacheRegion] = [:]
 
-    init(tickets: TicketKeySource?, options: ConfigurationOptions?) {
+    init(tickets: TicketKeySource?, staples: StapleSource?, options: ConfigurationOptions?) {
         self.tickets = tickets
+        self.staples = staples
         self.options = options
     }
 
@@ -74,7 +77,8 @@ final class TLSSharing {
 
     func makeContext(_ settings: TLSServerSettings) throws(TLSFault) -> TLSServerContext {
         let region = settings.sessionCache.sharedName.flatMap { regions[$0] }
-        return try TLSServerContext(settings, tickets: tickets, cache: region.map(SessionCacheHandle.init))
+        return try TLSServerContext(
+            settings, tickets: tickets, cache: region.map(SessionCacheHandle.init), staples: staples)
     }
 }
 
@@ -89,4 +93,8 @@ extension TicketKeySource {
     init(_ region: TicketKeyRegion) {
         unsafe self.init(region: region.address, current: cs_tickets_current, find: cs_tickets_find)
     }
+}
+
+extension StapleSource {
+    init(_ region: StapleRegion) { unsafe self.init(region: region.address, get: cs_staples_get) }
 }

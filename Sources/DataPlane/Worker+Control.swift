@@ -133,7 +133,8 @@ extension Worker where K: ~Copyable {
             let bundle = Bundle(encoded: bytes)
         else { return answer(.refused, generation: generation, text: "the bundle is not sealed or not readable") }
         preparing = Preparation(
-            number: generation, bundle: bundle, tickets: tickets, former: current.map { generations[$0].contexts })
+            number: generation, bundle: bundle, tickets: tickets, staples: staples,
+            former: current.map { generations[$0].contexts })
     }
 
     /// USR1 at the master: the same destination with a new descriptor.

@@ -110,6 +110,8 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
     var certificates = CertificateCache()
     /// The automatic keys of session tickets; nil where nobody shares them.
     let tickets: TicketKeySource?
+    /// Fetched OCSP responses; nil where nobody fetches any.
+    let staples: StapleSource?
     /// What brokers gave us to resume with.
     let brokerSessions = TLSSessionStore(capacity: 4096)
     /// Pipes that nobody uses, and how many exist.
@@ -134,12 +136,13 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
     var quitDeadline: UInt64? = nil
 
     init(
-        kernel: consuming K, region: SharedRegion, tickets: TicketKeySource?, identity: WorkerIdentity,
-        link: consuming LinkEndpoint, signals: consuming SignalQueue
+        kernel: consuming K, region: SharedRegion, tickets: TicketKeySource?, staples: StapleSource?,
+        identity: WorkerIdentity, link: consuming LinkEndpoint, signals: consuming SignalQueue
     ) {
         let capacity = max(1, identity.descriptorLimit / 2)
         self.region = region
         self.tickets = tickets
+        self.staples = staples
         self.identity = identity
         sessions = SessionTable(capacity: capacity)
         timers = TimerWheel(capacity: capacity, now: kernel.nowMilliseconds)

@@ -14,7 +14,7 @@ import Vocabulary
 
 /// Runs a worker until it is told to end; the exit code of its process. `slot` is its place in the shared region.
 package func runWorker(
-    slot: Int, link: consuming LinkEndpoint, region: SharedRegion, tickets: TicketKeyRegion
+    slot: Int, link: consuming LinkEndpoint, region: SharedRegion, tickets: TicketKeyRegion, staples: StapleRegion
 ) -> Int32 {
     guard let workerSlot = WorkerSlot(index: slot) else {
         return fail("worker slot \(slot) is beyond the \(SharedRegion.workersMax) that there are")
@@ -27,8 +27,8 @@ package func runWorker(
             slot: workerSlot, processID: getpid(), hostname: Array((try Processes.hostname()).utf8),
             descriptorLimit: Int(clamping: try Processes.limit(of: .descriptors).soft), seed: Chance.seed())
         var worker = Worker(
-            kernel: try UringKernel(), region: region, tickets: TicketKeySource(tickets), identity: identity,
-            link: link, signals: signals)
+            kernel: try UringKernel(), region: region, tickets: TicketKeySource(tickets),
+            staples: StapleSource(staples), identity: identity, link: link, signals: signals)
         return worker.run()
     } catch {
         if error == .outOfMemory {

@@ -40,3 +40,19 @@ import CTLS
         unsafe self.cache = unsafe ctls_session_cache(cache: cache, put: put, get: get, remove: remove)
     }
 }
+
+/// OCSP responses to staple, by the keys of `TLSServerSettings.stapleKey`. `get` returns the length of what it copied,
+/// or 0.
+@safe package struct StapleSource {
+    let source: ctls_staple_source
+
+    package init(
+        region: UnsafeRawPointer,
+        get:
+            @escaping @convention(c) (
+                UnsafeRawPointer?, UnsafePointer<UInt8>?, UnsafeMutablePointer<UInt8>?, Int, UInt64
+            ) -> Int32
+    ) {
+        unsafe source = unsafe ctls_staple_source(region: region, get: get)
+    }
+}

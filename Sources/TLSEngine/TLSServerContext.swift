@@ -10,9 +10,10 @@ import ProxyConfig
     package let settings: TLSServerSettings
     let handle: ContextHandle
 
-    /// `tickets` and `cache`: nil where nothing is shared.
+    /// `tickets`, `cache` and `staples`: nil where nothing is shared.
     package init(
-        _ settings: TLSServerSettings, tickets: TicketKeySource?, cache: SessionCacheHandle?
+        _ settings: TLSServerSettings, tickets: TicketKeySource?, cache: SessionCacheHandle?,
+        staples: StapleSource? = nil
     ) throws(TLSFault) {
         self.settings = settings
         handle = try ContextHandle(isServer: true, protocols: settings.common.protocols)
@@ -25,7 +26,7 @@ import ProxyConfig
         try addKeyExchange()
         try addSessions(cache: cache)
         try addTickets(from: tickets)
-        try addStapling()
+        try addStapling(from: staples)
         if settings.rejectsHandshakes { unsafe ctls_context_reject(handle.pointer) }
         if settings.common.keyLog != nil { unsafe ctls_context_log_keys(handle.pointer) }
         try settings.common.addCommands(to: handle)
@@ -115,10 +116,22 @@ import ProxyConfig
         }
     }
 
-    private func addStapling() throws(TLSFault) {
-        guard settings.isStapling, let file = settings.staplingFile else { return }
-        try check(
-            unsafe ctls_context_staple(handle.pointer, file.bytes, file.bytes.count),
-            "d2i_OCSP_RESPONSE_bio(\"\(file.path)\") failed", file: file.path)
+    private func addStapling(from source: StapleSource?) throws(TLSFault) {
+        if settings.isStapling, let file = settings.staplingFile {
+            try check(
+                unsafe ctls_context_staple(handle.pointer, file.bytes, file.bytes.count),
+                "d2i_OCSP_RESPONSE_bio(\"\(file.path)\") failed", file: file.path)
+        }
+        guard settings.fetchesStaples, let source else { return }
+        for index in settings.common.certificates.indices {
+            // A certificate without an issuer is not stapled, of which the master warns.
+            guard let chain = try? StatusChain.ofServer(self, certificate: index) else { continue }
+            defer { chain.free() }
+            let key = try settings.stapleKey(of: chain)
+            var copy = unsafe source.source
+            try check(
+                unsafe ctls_context_staple_from(handle.pointer, index, &copy, key),
+                "SSL_CTX_set_tlsext_status_cb() failed")
+        }
     }
 }

@@ -173,10 +173,16 @@ package enum ResponderAnswerFault: Error, Sendable, Equatable {
         switch self {
         case .invalid: "OCSP responder sent invalid response"
         case .contentType(let type):
-            "OCSP responder sent invalid \"Content-Type\" header: \"\(String(decoding: type, as: UTF8.self))\""
+            "OCSP responder sent invalid \"Content-Type\" header: \"\(Self.printable(type))\""
         case .status(let code): "OCSP responder sent status \(code)"
         case .tooLarge: "OCSP responder sent too large response"
         case .ended: "OCSP responder prematurely closed connection"
         }
+    }
+
+    /// The words go into a log, whose lines and terminal a responder must not write.
+    private static func printable(_ text: [UInt8]) -> String {
+        let kept = text.prefix(64).map { 0x20..<0x7F ~= $0 ? $0 : UInt8(ascii: "?") }
+        return String(decoding: kept, as: UTF8.self) + (text.count > 64 ? "…" : "")
     }
 }

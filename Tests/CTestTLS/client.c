@@ -9,6 +9,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
+#include <string.h>
 
 // What OpenSSL has allocated and freed on this thread; memory that goes to another thread's free counts here for good.
 static _Thread_local long bytes_in_use;
@@ -54,6 +55,21 @@ void *ctt_client_new(int version) {
 }
 
 void ctt_client_free(void *client) { SSL_free(client); }
+
+void ctt_client_ask_for_status(void *client, const char *signatures) {
+    SSL_set_tlsext_status_type(client, TLSEXT_STATUSTYPE_ocsp);
+    SSL_set1_sigalgs_list(client, signatures);
+}
+
+size_t ctt_client_status(void *client, void *into, size_t capacity) {
+    const unsigned char *bytes = NULL;
+    long length = SSL_get_tlsext_status_ocsp_resp(client, &bytes);
+    if (length <= 0) {
+        return 0;
+    }
+    memcpy(into, bytes, (size_t)length < capacity ? (size_t)length : capacity);
+    return (size_t)length;
+}
 
 void ctt_client_feed(void *client, const void *bytes, size_t length) {
     BIO_write(SSL_get_rbio(client), bytes, (int)length);

@@ -147,10 +147,11 @@ final class Broker {
 private struct TextSource: ConfigurationSource {
     let text: String
     let files: [String: [UInt8]]
+    let names: [String: [IPAddress]]
     func file(_ path: String) -> Result<[UInt8], SourceFault> { .success(files[path] ?? Array(text.utf8)) }
     func expand(_ mask: String) -> Result<[String], SourceFault> { .success([]) }
     func addresses(of host: String) -> Result<[IPAddress], SourceFault> {
-        .failure(SourceFault(code: 2, reason: "No names here"))
+        names[host].map { .success($0) } ?? .failure(SourceFault(code: 2, reason: "No such name here"))
     }
 }
 
@@ -163,13 +164,20 @@ final class ProberStage {
     private var loop: ProberLoop
     /// What a configuration may name.
     var files: [String: [UInt8]] = [:]
+    var names: [String: [IPAddress]] = [:]
+    let staples: StapleRegion
+    private let stapleRetrySeconds: UInt64?
+    /// Of the last `prepare`.
+    private(set) var stapleWarnings: [String] = []
     private var generation: UInt32 = 0
     /// The log is a pipe.
     private var logReader: Descriptor
     private var logWriter: Descriptor
 
-    init(brokers: [Broker], connectionsMax: Int = 64) throws {
+    init(brokers: [Broker], connectionsMax: Int = 64, stapleRetrySeconds: UInt64? = nil) throws {
         self.connectionsMax = connectionsMax
+        self.stapleRetrySeconds = stapleRetrySeconds
+        staples = try StapleRegion.create()
         self.brokers = brokers
         region = try SharedRegion.create(masterPID: Processes.currentID, wallMilliseconds: wallMilliseconds())
         let pipe = try Pipes.make()
@@ -178,8 +186,8 @@ final class ProberStage {
         let pair = try LinkEndpoint.makePair()
         master = LinkEndpoint(socket: Descriptor(pair.master))
         loop = ProberLoop(
-            link: LinkEndpoint(socket: Descriptor(pair.child)), signals: nil, region: region,
-            connectionsMax: connectionsMax)
+            link: LinkEndpoint(socket: Descriptor(pair.child)), signals: nil, region: region, staples: staples,
+            connectionsMax: connectionsMax, stapleRetrySeconds: stapleRetrySeconds)
     }
 
     deinit { region.detach() }
@@ -189,10 +197,11 @@ final class ProberStage {
     func prepare(_ text: String) throws {
         generation += 1
         let options = ConfigurationOptions(file: "/weir.conf", prefix: "/")
-        var source = RecordingSource(TextSource(text: text, files: files))
+        var source = RecordingSource(TextSource(text: text, files: files, names: names))
         options.record(into: &source.bundle)
         let outcome = ConfigurationBuilder.buildAll(&source, options: options)
         if let configuration = outcome.configuration {
+            stapleWarnings = StaplePlan(configuration, from: &source).warnings
             try region.assignSlots(
                 configuration.upstreams.map { group in
                     GroupRequest(
@@ -234,8 +243,8 @@ final class ProberStage {
         let pair = try LinkEndpoint.makePair()
         master = LinkEndpoint(socket: Descriptor(pair.master))
         loop = ProberLoop(
-            link: LinkEndpoint(socket: Descriptor(pair.child)), signals: nil, region: region,
-            connectionsMax: connectionsMax)
+            link: LinkEndpoint(socket: Descriptor(pair.child)), signals: nil, region: region, staples: staples,
+            connectionsMax: connectionsMax, stapleRetrySeconds: stapleRetrySeconds)
     }
 
     func reopen() throws {

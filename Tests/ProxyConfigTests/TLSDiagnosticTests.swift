@@ -101,7 +101,10 @@ struct TLSDiagnosticTests {
         tls("ssl_ocsp §lef;", "invalid value \"lef\"", "did you mean \"leaf\"?"),
         tls("ssl_ocsp_cache §x;", "invalid OCSP cache \"x\"", "shared:NAME:SIZE"),
         tls("ssl_ocsp_responder §x;", "\"ssl_ocsp_responder\" directive invalid value", "http://"),
-        tls("ssl_stapling §on;", "Weir does not ask OCSP responders for \"ssl_stapling\" yet", "ssl_stapling_file"),
+        tls("ssl_stapling_responder §https://x/;", "\"ssl_stapling_responder\" directive invalid value", "http://"),
+        tls(
+            "ssl_stapling on; ssl_trusted_certificate §x;",
+            "cannot load CA certificate \"/etc/weir/x\": No such file or directory", "check the path"),
         tls("§ssl_ciphers a b;", "invalid number of arguments in \"ssl_ciphers\" directive", "1 argument"),
         tls("ssl_ciphers a; §ssl_ciphers b;", "\"ssl_ciphers\" directive is duplicate", "take one"),
         tls("ssl_verify_depth §x;", "\"ssl_verify_depth\" directive invalid number", "from 0"),

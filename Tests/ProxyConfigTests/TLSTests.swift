@@ -104,6 +104,19 @@ struct TLSTests {
         #expect(settings.clientOCSPResponder == "http://b/")
     }
 
+    @Test("whom to trust is read for responses that are asked for, and not for one from a file")
+    func staplingTrust() throws {
+        let pair = "ssl_certificate c.pem; ssl_certificate_key k.pem; ssl_stapling on;"
+        let trust = "ssl_trusted_certificate /abs/ca.pem; ssl_crl crl.pem;"
+        let asked = try tls("\(pair) \(trust)")
+        #expect(asked.isStapling && asked.staplingFile == nil && asked.clientVerification == .off)
+        #expect(asked.common.trustedCertificates?.path == "/abs/ca.pem")
+        #expect(asked.common.revocations?.bytes == Array("revoked".utf8))
+        #expect(try tls("\(pair) \(trust) ssl_stapling_file ocsp.der;").common.trustedCertificates == nil)
+        #expect(try tls("\(pair) \(trust) ssl_stapling off;".replacing("ssl_stapling on;", with: ""))
+            .common.trustedCertificates == nil)
+    }
+
     @Test("every directive of the broker side reaches its field, and health checks have the same object")
     func brokerSide() throws {
         let configuration = try valid(

@@ -71,7 +71,7 @@ final class Simulation {
     func run(clients count: Int) throws {
         prepare(count)
         var worker = Worker(
-            kernel: SimulatedKernel(world: world), region: region, tickets: nil,
+            kernel: SimulatedKernel(world: world), region: region, tickets: nil, staples: nil,
             identity: WorkerIdentity(slot: slot, processID: 2, hostname: Array("sim".utf8), descriptorLimit: 4000, seed: seed),
             link: LinkEndpoint(socket: Descriptor(workerLink)), signals: try SignalQueue([]))
         worker.watchLink()

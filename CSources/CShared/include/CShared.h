@@ -15,6 +15,7 @@
 #define CSHARED_H
 
 #include "CSharedSessions.h"
+#include "CSharedStaples.h"
 #include "CSharedTickets.h"
 #include "CSharedWords.h"
 

@@ -42,6 +42,14 @@ typedef struct {
     void (*remove)(void *cache, const uint8_t *id, size_t id_length);
 } ctls_session_cache;
 
+enum { CTLS_STAPLE_KEY_BYTES = 32, CTLS_STAPLE_BYTES_MAX = 16384 };
+
+/// OCSP responses to staple. `get` returns the length of what it copied, or 0.
+typedef struct {
+    const void *region;
+    int (*get)(const void *region, const uint8_t key[32], uint8_t *out, size_t capacity, uint64_t now_seconds);
+} ctls_staple_source;
+
 // Contexts
 
 enum {
@@ -81,6 +89,12 @@ int ctls_context_revoke(ctls_context *context, const uint8_t *pem, size_t length
 void ctls_context_reject(ctls_context *context);
 /// A DER OCSP response that goes to every client that asks for one.
 int ctls_context_staple(ctls_context *context, const uint8_t *der, size_t length);
+/// The `index`-th certificate, in the order of `ctls_server_chain`, goes with what `source` has for `key` at the moment
+/// of the handshake. `source` is copied, and one for all certificates.
+int ctls_context_staple_from(ctls_context *context, size_t index, const ctls_staple_source *source,
+                             const uint8_t key[32]);
+/// SHA-256. 0 or -1.
+int ctls_digest(const uint8_t *bytes, size_t length, uint8_t out[32]);
 void ctls_context_log_keys(ctls_context *context);
 
 /// Bytes that make sessions of this context its own, in order.

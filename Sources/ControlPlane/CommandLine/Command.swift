@@ -38,6 +38,7 @@ package enum Command {
             Terminal.error("weir: configuration file \(places.configurationFile) test failed\n")
             return 1
         }
+        for warning in reading.stapleWarnings { Terminal.error("weir: [warn] \(warning)\n") }
         if !options.isQuiet {
             Terminal.error("weir: the configuration file \(places.configurationFile) syntax is ok\n")
             Terminal.error("weir: configuration file \(places.configurationFile) test is successful\n")

@@ -11,11 +11,14 @@ import Vocabulary
 
 /// A worker's whole program; the result is its exit code.
 package typealias WorkerProgram = (
-    _ slot: Int, _ link: consuming LinkEndpoint, _ region: SharedRegion, _ tickets: TicketKeyRegion
+    _ slot: Int, _ link: consuming LinkEndpoint, _ region: SharedRegion, _ tickets: TicketKeyRegion,
+    _ staples: StapleRegion
 ) -> Int32
 
 /// Any other child's.
-package typealias ChildProgram = (_ slot: Int, _ link: consuming LinkEndpoint, _ region: SharedRegion) -> Int32
+package typealias ChildProgram = (
+    _ slot: Int, _ link: consuming LinkEndpoint, _ region: SharedRegion, _ staples: StapleRegion
+) -> Int32
 
 struct ChildSetup {
     var title: String

@@ -49,6 +49,8 @@ final class LoadedGeneration {
 struct ConfigurationReading {
     var outcome: ConfigurationOutcome
     var bundle: Bundle
+    /// Why which certificate is not stapled, in nginx's words.
+    var stapleWarnings: [String] = []
 
     /// `isServing`: workers are at work beside this and must not feel it.
     static func read(_ places: Places, globalDirectives: String, isServing: Bool = false) -> ConfigurationReading {
@@ -60,6 +62,11 @@ struct ConfigurationReading {
         var source = RecordingSource(SystemSource(), bundle: bundle)
         var pace = isServing ? WorkPace() : nil
         let outcome = ConfigurationBuilder.buildAll(&source, options: options) { pace?.pause() }
-        return ConfigurationReading(outcome: outcome, bundle: source.bundle)
+        var warnings: [String] = []
+        if let configuration = outcome.configuration {
+            // The names of responders go into the bundle with those of the text.
+            warnings = StaplePlan(configuration, from: &source) { pace?.pause() }.warnings
+        }
+        return ConfigurationReading(outcome: outcome, bundle: source.bundle, stapleWarnings: warnings)
     }
 }

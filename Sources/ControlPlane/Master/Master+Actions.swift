@@ -79,10 +79,10 @@ extension Master {
                 setup.enter(link: pair.child)
                 let link = LinkEndpoint(socket: Descriptor(ChildSetup.linkDescriptor))
                 switch child {
-                case .worker(let slot): Processes.exit(programs.worker(slot, link, region, tickets))
+                case .worker(let slot): Processes.exit(programs.worker(slot, link, region, tickets, staples))
                 case .prober:
                     tickets.forget()
-                    Processes.exit(programs.prober(0, link, region))
+                    Processes.exit(programs.prober(0, link, region, staples))
                 }
             case .parent(let pid):
                 Descriptors.close(pair.child)

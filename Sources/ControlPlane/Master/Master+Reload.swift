@@ -24,6 +24,10 @@ extension Master {
             if isForeground { Terminal.error("weir: [emerg] \(fault)\n") }
         }
         if let fault = proof.faults.first { return refuse(fault) }
+        for warning in reading.stapleWarnings {
+            log.write(.warn, warning)
+            if isForeground { Terminal.error("weir: [warn] \(warning)\n") }
+        }
         generationCount += 1
         do throws(StartFault) {
             try configuration.checkUser()

@@ -5,7 +5,7 @@
 // poll(2) and, while a configuration is read, the disk and the resolver.
 //
 // Owns: the listening sockets, the log files, the bundle of the generation in use, the shared region, the ticket keys,
-// the memory of session caches, the pid file.
+// the memory of session caches and of stapled responses, the pid file.
 
 import ControlLink
 import LinuxIO
@@ -30,6 +30,7 @@ struct Master: ~Copyable {
     let programs: ChildPrograms
     let region: SharedRegion
     let tickets: TicketKeyRegion
+    let staples: StapleRegion
     let signals: SignalQueue
     let masterID: Int32
     /// Whom children run as: that of the start, whatever a reload says.
@@ -54,7 +55,7 @@ struct Master: ~Copyable {
 
     init(
         places: Places, globalDirectives: String, programs: ChildPrograms, region: SharedRegion,
-        tickets: TicketKeyRegion, signals: consuming SignalQueue, starter: Daemon.Starter?,
+        tickets: TicketKeyRegion, staples: StapleRegion, signals: consuming SignalQueue, starter: Daemon.Starter?,
         listeners: ListenerTable, pidFile: PIDFile, log: ErrorLogWriter, generation: LoadedGeneration
     ) {
         self.places = places
@@ -62,6 +63,7 @@ struct Master: ~Copyable {
         self.programs = programs
         self.region = region
         self.tickets = tickets
+        self.staples = staples
         self.signals = signals
         masterID = Processes.currentID
         childUser = generation.configuration.childUser

@@ -7,6 +7,7 @@ import ControlLink
 import LinuxIO
 import ProxyConfig
 import SharedState
+import TLSEngine
 import Vocabulary
 
 struct SingleProcess {
@@ -14,6 +15,8 @@ struct SingleProcess {
     let region: SharedRegion
     /// Without a master nobody rotates them.
     let tickets: TicketKeyRegion
+    /// Without a prober nobody fills them.
+    let staples: StapleRegion
     let generation: LoadedGeneration
     let log: ErrorLogWriter
 
@@ -37,7 +40,10 @@ struct SingleProcess {
         }
         if let worker = WorkerSlot(index: 0) { region.beginWorker(worker, pid: Processes.currentID, isRespawn: false) }
         log.write(.notice, "without a master process there is no reload: HUP and USR1 change nothing")
-        let code = program(0, LinkEndpoint(socket: Descriptor(pair.child)), region, tickets)
+        if generation.configuration.servers.contains(where: { $0.tls?.value.fetchesStaples == true }) {
+            log.write(.warn, "\"ssl_stapling\" ignored, without a master process no OCSP responder is asked")
+        }
+        let code = program(0, LinkEndpoint(socket: Descriptor(pair.child)), region, tickets, staples)
         listeners.closeAll()
         pidFile.remove()
         log.write(.notice, "exit")

@@ -30,7 +30,7 @@ struct Startup {
             return 1
         }
         do throws(StartFault) {
-            return try start(configuration, reading.bundle, &log)
+            return try start(configuration, reading, &log)
         } catch {
             log.write(.emerg, error.message)
             Terminal.error("weir: [emerg] \(error.message)\n")
@@ -39,13 +39,13 @@ struct Startup {
     }
 
     private func start(
-        _ configuration: Configuration, _ bundle: Bundle, _ log: inout ErrorLogWriter
+        _ configuration: Configuration, _ reading: ConfigurationReading, _ log: inout ErrorLogWriter
     ) throws(StartFault) -> Int32 {
         try configuration.checkUser()
         if configuration.main.hasMaster { try PIDFile.check(configuration.main.pidFile) }
         let proof = TLSProof(configuration, known: nil)
         let generation = try LoadedGeneration(
-            number: 1, configuration: configuration, bundle: bundle, proof: proof, former: nil)
+            number: 1, configuration: configuration, bundle: reading.bundle, proof: proof, former: nil)
         log.use(configuration, generation.logs)
         if let last = proof.faults.last {
             for fault in proof.faults.dropLast() {
@@ -54,17 +54,23 @@ struct Startup {
             }
             throw StartFault(last)
         }
+        for warning in reading.stapleWarnings {
+            log.write(.warn, warning)
+            Terminal.error("weir: [warn] \(warning)\n")
+        }
         let positions = configuration.main.hasMaster ? configuration.workerCount : 1
         raiseDescriptorLimit()
         let region = try makeRegion(configuration)
         let tickets = try makeTicketKeys()
+        let staples = try makeStaples()
         var listeners = ListenerTable()
         try bind(configuration.listeners, positions: positions, &listeners, log)
         announce(configuration, log)
 
         guard configuration.main.hasMaster else {
             return try SingleProcess(
-                program: programs.worker, region: region, tickets: tickets, generation: generation, log: log
+                program: programs.worker, region: region, tickets: tickets, staples: staples, generation: generation,
+                log: log
             ).run(listeners, pidFile: configuration.main.pidFile)
         }
         // Blocked before the daemon forks, so that a signal right after the pid file appears is not lost.
@@ -75,7 +81,7 @@ struct Startup {
         Processes.setTitle("weir: master process \(CommandLine.arguments.joined(separator: " "))", shortName: "weir")
         var master = Master(
             places: places, globalDirectives: globalDirectives, programs: programs, region: region, tickets: tickets,
-            signals: signals, starter: starter, listeners: listeners, pidFile: pidFile, log: log,
+            staples: staples, signals: signals, starter: starter, listeners: listeners, pidFile: pidFile, log: log,
             generation: generation)
         if starter != nil { master.redirectStandardError() }
         return master.run()
@@ -106,6 +112,12 @@ struct Startup {
     private func makeTicketKeys() throws(StartFault) -> TicketKeyRegion {
         do throws(Errno) { return try TicketKeyRegion.create(nowMilliseconds: monotonicMilliseconds()) } catch {
             throw StartFault("mmap() of the ticket keys failed (\(error.numberedText))")
+        }
+    }
+
+    private func makeStaples() throws(StartFault) -> StapleRegion {
+        do throws(Errno) { return try StapleRegion.create() } catch {
+            throw StartFault("mmap() of the stapled responses failed (\(error.numberedText))")
         }
     }
 

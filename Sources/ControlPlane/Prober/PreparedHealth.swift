@@ -16,6 +16,7 @@ struct BuiltHealth {
     let plan: HealthPlan
     let slots: [PeerKey: PeerSlot]
     let contexts: [Shared<TLSClientSettings>: TLSClientContext]
+    let staples: StaplePlan
     /// What an earlier prober has left behind about peers of this plan; only for the first generation of a process.
     let known: [PeerKey: HealthState]
     /// Peers that only this generation has, and what the region says of them from the build on.
@@ -29,7 +30,8 @@ struct Refusal: Error {
 final class PreparedHealth {
     enum Progress {
         case more
-        case built(Configuration)
+        /// With where it came from, for what else is in there.
+        case built(Configuration, BundleSource)
     }
 
     /// Far more than any configuration: a bound against a lie, not a limit for people.
@@ -40,6 +42,7 @@ final class PreparedHealth {
     /// Descriptors that came before there was a configuration to say what they are.
     private var logs: [(index: Int, number: Int32)] = []
     private var builder: ConfigurationBuilder<BundleSource>? = nil
+    private var source: BundleSource? = nil
     private(set) var isBuilding = false
     var built: BuiltHealth? = nil
 
@@ -72,7 +75,9 @@ final class PreparedHealth {
         guard let bundle = Bundle(encoded: bytes), let options = ConfigurationOptions(bundle: bundle) else {
             throw Refusal(text: "the bundle is damaged")
         }
-        builder = ConfigurationBuilder(source: BundleSource(bundle), options: options)
+        let source = BundleSource(bundle)
+        builder = ConfigurationBuilder(source: source, options: options)
+        self.source = source
         isBuilding = true
     }
 
@@ -82,10 +87,12 @@ final class PreparedHealth {
             if monotonicNanoseconds() >= deadlineNanoseconds { return .more }
         }
         isBuilding = false
-        guard let outcome = builder.take()?.finish() else { throw Refusal(text: "nothing was prepared") }
+        guard let outcome = builder.take()?.finish(), let source = source.take() else {
+            throw Refusal(text: "nothing was prepared")
+        }
         guard let configuration = outcome.configuration else {
             throw Refusal(text: outcome.diagnostics.first { $0.level == .emerg }?.headline ?? "it does not build")
         }
-        return .built(configuration)
+        return .built(configuration, source)
     }
 }

@@ -67,14 +67,16 @@ extension ProberLoop {
         do throws(Refusal) {
             switch try prepared.build(until: monotonicNanoseconds() + WorkPace.sliceNanoseconds) {
             case .more: return
-            case .built(let configuration): try finishBuilding(prepared, configuration)
+            case .built(let configuration, let source): try finishBuilding(prepared, configuration, source)
             }
         } catch {
             refuse(error)
         }
     }
 
-    private func finishBuilding(_ prepared: PreparedHealth, _ configuration: Configuration) throws(Refusal) {
+    private func finishBuilding(
+        _ prepared: PreparedHealth, _ configuration: Configuration, _ source: BundleSource
+    ) throws(Refusal) {
         let plan: HealthPlan
         var pace = WorkPace()
         do throws(PatternFault) { plan = try HealthPlan(configuration) { pace.pause() } } catch {
@@ -83,6 +85,8 @@ extension ProberLoop {
         let slots = try findSlots(plan, &pace)
         let contexts = try makeContexts(plan, &pace)
         let known = committed == nil ? leftBehind(by: plan, slots) : [:]
+        var source = source
+        let staplePlan = StaplePlan(configuration, from: &source, former: staplePlan) { pace.pause() }
         let newcomers = roster.newcomers(of: plan, known: known)
         for (key, state) in newcomers {
             pace.pause()
@@ -92,7 +96,8 @@ extension ProberLoop {
         let log = ProberLog(configuration, hostname: (try? Processes.hostname()) ?? "")
         prepared.moveLogs(to: log)
         prepared.built = BuiltHealth(
-            log: log, plan: plan, slots: slots, contexts: contexts, known: known, newcomers: newcomers)
+            log: log, plan: plan, slots: slots, contexts: contexts, staples: staplePlan, known: known,
+            newcomers: newcomers)
         reply(.ready, prepared.generation)
     }
 
@@ -168,6 +173,7 @@ extension ProberLoop {
         slots = built.slots
         contexts = built.contexts
         log = built.log
+        adopt(built.staples)
         committed = prepared.generation
         self.prepared = nil
         for change in changes { built.log.write(change.level, change.message, to: change.errorLogs) }

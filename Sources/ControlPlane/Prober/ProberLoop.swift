@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The prober's process: one thread around poll(2) over the link to the master, signals and the connections of checks.
-// `ProberLoop+Link` holds the talk with the master, `ProberLoop+Checks` the checks. The only writer of the health words
-// in the shared region; when it dies they keep what they say, and the next prober takes them up.
+// `ProberLoop+Link` holds the talk with the master, `ProberLoop+Checks` the checks, `ProberLoop+Staples` the
+// questions to OCSP responders. The only writer of the health words in the shared region and of the responses that are
+// stapled; when it dies they keep what they say, and the next prober takes them up.
 
 import ControlLink
 import Glibc
@@ -15,12 +16,15 @@ import TLSEngine
 import Vocabulary
 
 /// Runs until the master says so, or has gone. The exit code of the process.
-package func runProber(slot: Int, link: consuming LinkEndpoint, region: SharedRegion) -> Int32 {
+package func runProber(
+    slot: Int, link: consuming LinkEndpoint, region: SharedRegion, staples: StapleRegion
+) -> Int32 {
     do throws(Errno) {
         try Signals.ignoreBrokenPipes()
         let signals = try SignalQueue([SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH])
         let loop = ProberLoop(
-            link: link, signals: signals, region: region, connectionsMax: ProberLoop.connectionsMaxHere)
+            link: link, signals: signals, region: region, staples: staples,
+            connectionsMax: ProberLoop.connectionsMaxHere)
         while !loop.isEnding { try loop.turn() }
         return 0
     } catch {
@@ -32,11 +36,12 @@ package func runProber(slot: Int, link: consuming LinkEndpoint, region: SharedRe
 package final class ProberLoop {
     /// Far more than run at once while brokers answer; with this many that do not, others are still checked in time.
     private static let connectionsMaxDefault = 2_048
-    /// Descriptors for all else: the link, signals, logs of two generations, a bundle.
-    private static let descriptorsReserved = 64
+    /// Descriptors for all else: the link, signals, logs of two generations, a bundle, questions to responders.
+    private static let descriptorsReserved = 80
     let link: LinkEndpoint
     private let signals: SignalQueue?
     let region: SharedRegion
+    let staples: StapleRegion
 
     /// Exactly when the process is to end.
     package internal(set) var isEnding = false
@@ -54,6 +59,11 @@ package final class ProberLoop {
     var connections: [CheckConnection] = []
     /// Connections at once, those that only wait for their peer's goodbye included. Further checks wait their turn.
     let connectionsMax: Int
+    /// Of the committed generation.
+    var staplePlan = StaplePlan()
+    var stapleRoster: StapleRoster<StapleTarget>
+    /// Questions that are under way.
+    var fetches: [StapleFetch] = []
     var chance = Chance.generator()
     var patterns = PatternMatcher(captureCountMax: 0)
     /// What one turn takes of one answer at most: a peer that never stops sending keeps neither the process nor memory.
@@ -61,13 +71,18 @@ package final class ProberLoop {
     /// No line about missing descriptors before this moment.
     var abandonedQuietUntilMilliseconds: UInt64 = 0
 
+    /// `stapleRetrySeconds` nil: nginx's.
     package init(
-        link: consuming LinkEndpoint, signals: consuming SignalQueue?, region: SharedRegion, connectionsMax: Int
+        link: consuming LinkEndpoint, signals: consuming SignalQueue?, region: SharedRegion, staples: StapleRegion,
+        connectionsMax: Int, stapleRetrySeconds: UInt64? = nil
     ) {
         self.link = link
         self.signals = signals
         self.region = region
+        self.staples = staples
         self.connectionsMax = connectionsMax
+        stapleRoster = stapleRetrySeconds.map(StapleRoster.init) ?? StapleRoster()
+        staples.mend()
     }
 
     /// As many as wanted, or as descriptors allow.
@@ -83,11 +98,15 @@ package final class ProberLoop {
             PollEntry(signalNumber, .readable),
         ]
         entries += connections.map(\.pollEntry)
+        entries += fetches.map(\.pollEntry)
         let readyCount = try Poll.wait(&entries, milliseconds: min(untilNextMoment, waitMillisecondsMax))
         if readyCount > 0 {
             // What peers have said counts before their deadlines do.
             for (connection, entry) in zip(connections, entries.dropFirst(2)) where !entry.happened.isEmpty {
                 advance(connection)
+            }
+            for (fetch, entry) in zip(fetches, entries.suffix(fetches.count)) where !entry.happened.isEmpty {
+                advance(fetch)
             }
             try takeSignals()
             if !isEnding { try sendUnsent() }
@@ -98,6 +117,8 @@ package final class ProberLoop {
         expireConnections()
         connections.removeAll { $0.isDone }
         startChecks()
+        expireFetches()
+        startFetches()
     }
 
     private var signalNumber: Int32 {
@@ -118,6 +139,7 @@ package final class ProberLoop {
         if connections.count < connectionsMax, let due = roster.nextDueMilliseconds {
             moment = min(moment, due)
         }
+        moment = min(moment, nextFetchMoment ?? .max)
         let now = monotonicMilliseconds()
         return moment > now ? min(moment - now, 60_000) : 0
     }

@@ -23,10 +23,9 @@ extension TLSServerDraft {
     /// The files that these settings are made of.
     var files: [Said<[UInt8]>] {
         var files = common.ownFiles + ticketKeys + [dhParameters].compactMap(\.self)
-        if verifiesClients {
-            files += [clientCertificates, common.trustedCertificates, common.revocations].compactMap(\.self)
-        }
-        if isStapling?.value == true { files += [staplingFile].compactMap(\.self) }
+        if verifiesClients { files += [clientCertificates].compactMap(\.self) }
+        if usesAuthorities { files += [common.trustedCertificates, common.revocations].compactMap(\.self) }
+        if isStapling == true { files += [staplingFile].compactMap(\.self) }
         return files
     }
 }
@@ -62,6 +61,7 @@ extension Assembler {
     }
 
     private mutating func setVerification(_ settings: inout TLSServerSettings, _ draft: TLSServerDraft) {
+        if draft.usesAuthorities { setAuthorities(&settings.common, draft.common) }
         guard draft.verifiesClients, let verification = draft.clientVerification else { return }
         settings.clientVerification = verification.value
         settings.clientCertificates = draft.clientCertificates.flatMap { secret($0, .authority) }
@@ -72,21 +72,13 @@ extension Assembler {
                 "no ssl_client_certificate for ssl_verify_client", at: verification.word,
                 hint: "write whose certificates are good: ssl_client_certificate FILE;")
         }
-        setAuthorities(&settings.common, draft.common)
     }
 
     private mutating func setStapling(_ settings: inout TLSServerSettings, _ draft: TLSServerDraft) {
         settings.staplingResponder = draft.staplingResponder
         settings.verifiesStapling = draft.verifiesStapling ?? false
-        guard let isStapling = draft.isStapling, isStapling.value else { return }
-        settings.isStapling = true
-        guard let file = draft.staplingFile else {
-            error(
-                "Weir does not ask OCSP responders for \"ssl_stapling\" yet", at: isStapling.word,
-                hint: "write a response as \"openssl ocsp -respout FILE\" fetches it: ssl_stapling_file FILE;")
-            return
-        }
-        settings.staplingFile = secret(file, .openFile)
+        settings.isStapling = draft.isStapling ?? false
+        if settings.isStapling { settings.staplingFile = draft.staplingFile.flatMap { secret($0, .openFile) } }
     }
 
     mutating func brokerSettings(_ draft: TLSClientDraft) -> TLSClientSettings {

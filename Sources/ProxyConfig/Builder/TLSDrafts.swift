@@ -86,7 +86,7 @@ struct TLSServerDraft: Hashable, Sendable {
     var usesTickets: Bool? = nil
     var ticketKeys: [Said<[UInt8]>] = []
     var rejectsHandshakes: Bool? = nil
-    var isStapling: Said<Bool>? = nil
+    var isStapling: Bool? = nil
     var staplingFile: Said<[UInt8]>? = nil
     var staplingResponder: String? = nil
     var verifiesStapling: Bool? = nil
@@ -118,6 +118,8 @@ struct TLSServerDraft: Hashable, Sendable {
     /// False: whoever asks for this server gets the default server's certificate.
     var hasCertificates: Bool { !common.certificates.isEmpty }
     var verifiesClients: Bool { (clientVerification?.value ?? .off) != .off }
+    /// Whom to trust is asked of clients' certificates and of what responders say; the server's issuer may be there.
+    var usesAuthorities: Bool { verifiesClients || isStapling == true && staplingFile == nil }
 }
 
 /// `proxy_ssl*`.

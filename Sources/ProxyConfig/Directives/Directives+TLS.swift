@@ -32,10 +32,7 @@ extension DirectiveTable {
             },
             .flag("ssl_reject_handshake", .levels) { $0.settings.client.rejectsHandshakes = $1 },
             .time("ssl_handshake_timeout", .levels) { $0.settings.handshakeTimeoutMilliseconds = $1 },
-            .simple("ssl_stapling", .levels, 1...1) { assembler, statement in
-                guard let isOn = assembler.flag(statement) else { return }
-                assembler.settings.client.isStapling = Said(value: isOn, word: statement.first)
-            },
+            .flag("ssl_stapling", .levels) { $0.settings.client.isStapling = $1 },
             .simple("ssl_stapling_file", .levels, 1...1) { assembler, statement in
                 assembler.settings.client.staplingFile = assembler.filePath(statement)
             },

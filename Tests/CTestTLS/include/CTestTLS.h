@@ -59,6 +59,10 @@ int ctt_client_is_reused(void *client);
 /// DER of the session as it stands now, tickets that came included.
 size_t ctt_client_session(void *client, unsigned char *into, size_t capacity);
 void ctt_client_free(void *client);
+/// Before the handshake: asks for a stapled OCSP response, with signatures of these kinds alone.
+void ctt_client_ask_for_status(void *client, const char *signatures);
+/// After it: the bytes that were stapled. The length, of which at most `capacity` are in `into`; 0: none.
+size_t ctt_client_status(void *client, void *into, size_t capacity);
 void ctt_client_feed(void *client, const void *bytes, size_t length);
 size_t ctt_client_take(void *client, void *into, size_t capacity);
 /// 1: done.
