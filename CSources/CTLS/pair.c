@@ -96,8 +96,12 @@ int ctls_context_use_pair_certificate(ctls_context *context, const ctls_pair *pa
     return ctls_context_identify(context, digest, length);
 }
 
+/// OpenSSL compares a key with a certificate of its own kind alone: an RSA key beside an ECDSA certificate would be
+/// taken, and fail every handshake.
+static int is_pair(const ctls_pair *pair) { return X509_check_private_key(pair->certificate, pair->key) == 1; }
+
 int ctls_context_use_pair_key(ctls_context *context, const ctls_pair *pair) {
-    return SSL_CTX_use_PrivateKey(context->ctx, pair->key) == 1 ? 0 : -1;
+    return is_pair(pair) && SSL_CTX_use_PrivateKey(context->ctx, pair->key) == 1 ? 0 : -1;
 }
 
 int ctls_use_pair_certificate(ctls_connection *connection, const ctls_pair *pair) {
@@ -110,7 +114,7 @@ int ctls_use_pair_certificate(ctls_connection *connection, const ctls_pair *pair
 
 int ctls_use_pair_key(ctls_connection *connection, const ctls_pair *pair) {
     ERR_clear_error();
-    if (SSL_use_PrivateKey(connection->ssl, pair->key) != 1) {
+    if (!is_pair(pair) || SSL_use_PrivateKey(connection->ssl, pair->key) != 1) {
         return -1;
     }
     connection->has_certificate = 1;

@@ -134,7 +134,7 @@ extension Worker where K: ~Copyable {
 extension LogDestination {
     var text: String {
         switch self {
-        case .file(let path): path
+        case .file(let path), .keyLog(let path): path
         case .standardError: "stderr"
         case .syslog(let syslog): "syslog server \(syslog.server.text)"
         }

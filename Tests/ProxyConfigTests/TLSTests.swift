@@ -148,7 +148,7 @@ struct TLSTests {
         #expect(settings.name?.text(in: configuration) == "b-<map n>")
         #expect(settings.defaultName == "Brokers")
         let log = try #require(settings.common.keyLog)
-        #expect(configuration.logDestinations[log] == .file("/srv/weir/keys"))
+        #expect(configuration.logDestinations[log] == .keyLog("/srv/weir/keys"))
     }
 
     @Test(

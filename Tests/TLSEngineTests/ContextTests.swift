@@ -31,6 +31,12 @@ struct ContextTests {
         #expect(
             fault?.message == "SSL_CTX_use_PrivateKey(\"/etc/weir/second.key\") failed "
                 + "(SSL: error:05800074:x509 certificate routines::key values mismatch)")
+        // OpenSSL itself would take a key of another kind.
+        for settings in [Self.with("server.pem", "rsa.key"), Self.with("rsa.pem", "server.key")] {
+            let fault = Self.fault(settings)
+            #expect(fault?.message.contains("SSL_CTX_use_PrivateKey(") == true)
+            #expect(fault?.message.contains("x509 certificate routines::key type mismatch") == true)
+        }
     }
 
     @Test("files that are none are named")

@@ -43,7 +43,7 @@ extension Configuration {
     /// The first error log, for messages that send a person there.
     var errorLogName: String {
         switch main.errorLogs.first.map({ logDestinations[$0.destination] }) {
-        case .file(let path): path
+        case .file(let path), .keyLog(let path): path
         case .syslog(let syslog): "syslog at \(syslog.server.text)"
         case .standardError, nil: "standard error"
         }

@@ -37,13 +37,17 @@ struct LogFiles {
     static func open(_ destination: LogDestination) throws(StartFault) -> Int32? {
         switch destination {
         case .standardError: return standardError
-        case .file(let path):
-            do throws(Errno) { return try Files.openAppend(path).release() } catch {
-                throw StartFault("open() \"\(path)\" failed (\(error.numberedText))")
-            }
+        case .file(let path): return try append(path, mode: 0o644)
+        case .keyLog(let path): return try append(path, mode: 0o600)
         case .syslog(let syslog):
             guard let address = try? SocketAddress(syslog.server) else { return nil }
             return try? Sockets.makeDatagram(to: address).release()
+        }
+    }
+
+    private static func append(_ path: String, mode: UInt32) throws(StartFault) -> Int32 {
+        do throws(Errno) { return try Files.openAppend(path, mode: mode).release() } catch {
+            throw StartFault("open() \"\(path)\" failed (\(error.numberedText))")
         }
     }
 

@@ -55,7 +55,7 @@ final class ProberLog {
             if line.count > LogLine.errorBytesMax { line.removeSubrange(LogLine.errorBytesMax...) }
             // A syslog server that is not there loses lines; checks go on.
             if number >= 0 { _ = try? Sockets.send(number, line[...]) }
-        case .file, .standardError:
+        case .file, .keyLog, .standardError:
             let isStandardError = destination == .standardError
             guard number >= 0 || isStandardError else { return }
             ProberLog.write(level, message, to: number >= 0 ? number : 2)

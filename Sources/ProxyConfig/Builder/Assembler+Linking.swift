@@ -106,6 +106,7 @@ extension Assembler {
         let draft = destinationDrafts[cursor.draft]
         switch draft.kind {
         case .file(let path): configuration.logDestinations.append(.file(path))
+        case .keyLog(let path): configuration.logDestinations.append(.keyLog(path))
         case .standardError: configuration.logDestinations.append(.standardError)
         case .syslog(var syslog, let server):
             let port = server.ports?.lowerBound ?? 514

@@ -8,6 +8,7 @@ import Vocabulary
 struct LogDestinationDraft {
     enum Kind {
         case file(String)
+        case keyLog(String)
         case standardError
         case syslog(LogDestination.Syslog, server: AddressText)
     }

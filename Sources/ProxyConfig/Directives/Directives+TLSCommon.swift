@@ -31,7 +31,7 @@ extension DirectiveTable {
                 guard let path = assembler.filePath(statement) else { return }
                 let text = assembler.logPath(path.word)
                 assembler.settings[side].keyLog = assembler.destination(
-                    .file(text), key: Array(text.utf8), path.word)
+                    .keyLog(text), key: Array(text.utf8), path.word)
             },
         ]
     }

@@ -75,6 +75,8 @@ package struct CPUMask: Sendable, Equatable {
 package enum LogDestination: Sendable, Hashable {
     /// Absolute path.
     case file(String)
+    /// The same, for secrets: made for its owner alone.
+    case keyLog(String)
     case standardError
     case syslog(Syslog)
 
