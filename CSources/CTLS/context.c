@@ -70,6 +70,9 @@ ctls_context *ctls_context_new(int is_server, unsigned protocols) {
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_set_read_ahead(ctx, 1);
     if (is_server) {
+        // OpenSSL's two are for browsers, which open several connections at once; a device comes back once, and gets
+        // another ticket then. `ssl_conf_command NumTickets 2` brings the second back.
+        SSL_CTX_set_num_tickets(ctx, 1);
         SSL_CTX_set_info_callback(ctx, ctls_info_callback);
         SSL_CTX_set_client_hello_cb(ctx, ctls_client_hello_callback, NULL);
         SSL_CTX_set_tlsext_servername_callback(ctx, ctls_servername_callback);

@@ -47,6 +47,31 @@ struct TicketTests {
         #expect(!Self.isResumed(client, try Self.server([old], version), store))
     }
 
+    /// The bytes of a server's last flight in TLS 1.3, which are tickets and nothing else.
+    private static func ticketBytes(_ change: @escaping (inout TLSServerSettings) -> Void) throws -> Int {
+        let server = try TLSServerContext(
+            .with("server") { settings in
+                settings.common.protocols = .tls13
+                settings.ticketKeys = [Self.key(1)]
+                change(&settings)
+            }, tickets: nil, cache: nil)
+        var link = Link(try TLSClientContext(.with()), server)
+        defer { link.free() }
+        link.client.handshake()
+        link.server.handshake(link.client.takeOutput())
+        link.client.handshake(link.server.takeOutput())
+        try #require(link.server.handshake(link.client.takeOutput()) == .done)
+        return link.server.takeOutput().count
+    }
+
+    @Test("a client gets one ticket, and two by command")
+    func count() throws {
+        let one = try Self.ticketBytes { _ in }
+        #expect(one > 0)
+        let two = try Self.ticketBytes { $0.common.commands = [TLSCommand(name: "NumTickets", value: "2")] }
+        #expect(two == 2 * one)
+    }
+
     @Test("a key of another length is refused by name")
     func length() throws {
         let fault = #expect(throws: TLSFault.self) { try Self.server([Self.key(1, count: 64)], .usual) }
