@@ -73,6 +73,35 @@ import Vocabulary
         #expect(!Files.exists(folder))
     }
 
+    @Test("the back office switches one sensor after the other, on in one round and off in the next")
+    func deeds() {
+        let sensors = ["a", "b", "c"]
+        let deeds = (0..<7).map { BackOffice.deed($0, sensors) }
+        #expect(deeds.map(\.sensor) == ["a", "b", "c", "a", "b", "c", "a"])
+        #expect(deeds.map(\.led) == [.on, .on, .on, .off, .off, .off, .on])
+    }
+
+    @Test("the demo's keys are for this user alone, the authority's is not written, and every pair makes a context")
+    func certificates() throws {
+        let folder = try Files.makeTemporaryDirectory(prefix: "/tmp/weir-tests-")
+        defer { DemoFolder.removeTree(folder) }
+        let certificates = try DemoCertificates(folder: folder)
+        #expect(
+            try Files.names(in: folder) == ["back-office.key", "back-office.pem", "ca.pem", "server.key", "server.pem"])
+        for name in ["back-office.key", "server.key"] {
+            var status = stat()
+            try #require(unsafe stat(certificates.path(name), &status) == 0)
+            #expect(status.st_mode & 0o777 == 0o600)
+        }
+        for name in ["back-office.pem", "ca.pem", "server.pem"] {
+            let text = String(decoding: try Files.read(certificates.path(name)), as: UTF8.self)
+            #expect(text.hasPrefix("-----BEGIN CERTIFICATE-----\n") && !text.contains("PRIVATE KEY"))
+        }
+        for hasCertificate in [true, false] {
+            #expect(throws: Never.self) { _ = try certificates.security(hasCertificate: hasCertificate) }
+        }
+    }
+
     @Test("removing the folder follows no link out of it")
     func removeTree() throws {
         let outside = try Files.makeTemporaryDirectory(prefix: "/tmp/weir-tests-")

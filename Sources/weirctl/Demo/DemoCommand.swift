@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `weirctl demo`: three brokers, a Weir, six sensors, in one command that leaves nothing behind.
+// `weirctl demo`: three brokers, a Weir, six sensors and a back office, in one command that leaves nothing behind.
 
 import ArgumentParser
 import LinuxIO
@@ -11,8 +11,9 @@ struct DemoCommand: ParsableCommand {
         abstract: "Three MQTT brokers, a Weir in front of them and six sensors: try it out.",
         discussion: """
             Starts three Mosquitto brokers on loopback, bridged with each other, a Weir that balances by client id and \
-            checks the brokers, and six simulated sensors. Needs no root, listens on loopback only, keeps its files in \
-            a temporary folder, and removes everything at its end.
+            checks the brokers, six simulated sensors, and a back office that switches their LEDs through TLS with a \
+            client certificate. Needs no root, listens on loopback only, keeps its files, certificates included, in a \
+            temporary folder, and removes everything at its end.
             """)
 
     @Flag(help: "Run a bounded script of it without a terminal, check each step, exit 0 or 1.")
@@ -29,7 +30,7 @@ struct DemoCommand: ParsableCommand {
     }
 
     private func runOnce() throws(DemoFault) -> Bool {
-        try DemoCommand.withWorld(terminal: nil, readingMilliseconds: 1000) { world throws(DemoFault) in
+        try DemoCommand.withWorld(terminal: nil, pace: .script) { world throws(DemoFault) in
             var script = DemoScript(world: world)
             return script.run()
         }
@@ -37,7 +38,7 @@ struct DemoCommand: ParsableCommand {
 
     private func runLive() throws(DemoFault) -> Bool {
         let terminal = Terminal()
-        return try DemoCommand.withWorld(terminal: terminal, readingMilliseconds: 3000) { world throws(DemoFault) in
+        return try DemoCommand.withWorld(terminal: terminal, pace: .live) { world throws(DemoFault) in
             if let terminal {
                 try DemoScreen(world: world, terminal: terminal).run()
             } else {
@@ -49,31 +50,44 @@ struct DemoCommand: ParsableCommand {
 
     /// Builds the world, and takes it down however `body` ends.
     private static func withWorld(
-        terminal: Terminal?, readingMilliseconds: UInt64, _ body: (DemoWorld) throws(DemoFault) -> Bool
+        terminal: Terminal?, pace: DemoPace, _ body: (DemoWorld) throws(DemoFault) -> Bool
     ) throws(DemoFault) -> Bool {
         // The end of who reads the output is noticed by the calls that write.
         try? Signals.ignoreBrokenPipes()
         let programs = try Programs.find()
         guard let ports = DemoPorts.choose() else {
-            throw DemoFault(description: "No free ports on 127.0.0.1 between 11883 and 19831.")
+            throw DemoFault(description: "No free ports on 127.0.0.1 between 11883 and 19882.")
         }
         let folder: DemoFolder
         do throws(Errno) { folder = try DemoFolder(terminal: terminal) } catch {
             throw DemoFault(description: "Cannot make a temporary folder: \(error.numberedText)")
         }
         let world: DemoWorld
-        do throws(Errno) {
-            world = try DemoWorld(
-                programs: programs, ports: ports, folder: folder, readingMilliseconds: readingMilliseconds)
+        do throws(DemoFault) {
+            world = try makeWorld(programs, ports, folder, pace: pace)
         } catch {
-            let path = folder.path
             folder.remove()
-            throw DemoFault(description: "Cannot write to \(path): \(error.numberedText)")
+            throw error
         }
         let result: Result<Bool, DemoFault>
         do throws(DemoFault) { result = .success(try body(world)) } catch { result = .failure(error) }
         world.stop()
         folder.remove()
         return try result.get()
+    }
+
+    private static func makeWorld(
+        _ programs: Programs, _ ports: DemoPorts, _ folder: borrowing DemoFolder, pace: DemoPace
+    ) throws(DemoFault) -> DemoWorld {
+        do {
+            let certificates = try DemoCertificates(folder: folder.path)
+            return try DemoWorld(
+                programs: programs, ports: ports, folder: folder, certificates: certificates,
+                security: try certificates.security(hasCertificate: true), pace: pace)
+        } catch let error as Errno {
+            throw DemoFault(description: "Cannot write to \(folder.path): \(error.numberedText)")
+        } catch {
+            throw DemoFault(description: "Cannot use the certificates just made: \(error)")
+        }
     }
 }

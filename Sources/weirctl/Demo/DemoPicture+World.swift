@@ -9,7 +9,9 @@ import Vocabulary
 extension DemoPicture {
     init(of world: DemoWorld, now: UInt64) {
         weirPort = world.ports.weir
+        securePort = world.ports.secure
         brokerPort = world.ports.brokers[0]
+        folder = world.certificates.folder
         hasIPv6 = world.ports.hasIPv6
         generation = world.generation()
         isWeirRunning = world.weir.isRunning
@@ -43,5 +45,9 @@ extension DemoPicture {
             row.temperature = Sensor.decimal(tenths: reading.temperature)
             return row
         }
+        office = Office(
+            id: BackOffice.id, broker: world.broker(of: world.backOffice.link)?.number,
+            isConnected: world.backOffice.link.isConnected, certificate: DemoCertificates.officeName,
+            deed: world.backOffice.lastDeed.map { "\($0.sensor): led \($0.led.rawValue)" } ?? "")
     }
 }

@@ -31,18 +31,38 @@ struct DemoPicture {
         var isLit = false
     }
 
+    /// The client that comes through TLS.
+    struct Office {
+        var id: String
+        var broker: Int?
+        var isConnected: Bool
+        /// The common name in its certificate.
+        var certificate: String
+        /// What it last did.
+        var deed = ""
+    }
+
     var weirPort: UInt16
+    var securePort: UInt16
     var brokerPort: UInt16
+    /// Where the certificates are.
+    var folder: String
     var hasIPv6: Bool
     var generation: UInt32?
     var isWeirRunning: Bool
     var brokers: [Broker]
     var devices: [Device]
+    var office: Office
     var logLines: [String]
 
-    /// The log gets what the rest leaves free.
+    /// Hints come as far as there is room for whole ones, because half a command is none; the log gets what is left.
     func lines(height: Int) -> [StyledLine] {
-        var lines = head + tables + [""] + help + [""]
+        var lines = head + tables + [keys]
+        for hint in hints {
+            guard lines.count + hint.count <= height else { break }
+            lines += hint.map { StyledLine($0) }
+        }
+        lines.append("")
         let room = height - lines.count - 1
         if room > 0 {
             lines.append(StyledLine("Log", .bold))
@@ -51,7 +71,7 @@ struct DemoPicture {
         return lines
     }
 
-    var tables: [StyledLine] { brokerTable + [""] + deviceTable }
+    var tables: [StyledLine] { brokerTable + [""] + deviceTable + [""] + officeTable }
 
     private var head: [StyledLine] {
         var line = StyledLine(" Weir demo ", .heading)
@@ -109,11 +129,7 @@ struct DemoPicture {
             + devices.map { device in
                 var line = StyledLine()
                 line.append(device.id, width: 12)
-                if let broker = device.broker {
-                    line.append("\(broker)", width: 8)
-                } else {
-                    line.append(device.isConnected ? "?" : "none", width: 8, device.isConnected ? .plain : .red)
-                }
+                DemoPicture.append(device.broker, isConnected: device.isConnected, to: &line)
                 line.append(device.isLit ? "●" : "○", width: 2, device.isLit ? .yellow : .dim)
                 line.append(device.led, width: 7)
                 line.append("\(device.sequence)", width: 10)
@@ -124,7 +140,29 @@ struct DemoPicture {
             }
     }
 
-    private var help: [StyledLine] {
+    private static func append(_ broker: Int?, isConnected: Bool, to line: inout StyledLine) {
+        if let broker {
+            line.append("\(broker)", width: 8)
+        } else {
+            line.append(isConnected ? "?" : "none", width: 8, isConnected ? .plain : .red)
+        }
+    }
+
+    private var officeTable: [StyledLine] {
+        var title = StyledLine()
+        for (text, width) in [("By TLS", 12), ("broker", 8), ("certificate", 19)] {
+            title.append(text, width: width, .bold)
+        }
+        title.append("last did", .bold)
+        var line = StyledLine()
+        line.append(office.id, width: 12)
+        DemoPicture.append(office.broker, isConnected: office.isConnected, to: &line)
+        line.append(office.certificate, width: 19)
+        line.append(office.deed)
+        return [title, line]
+    }
+
+    private var keys: StyledLine {
         var keys = StyledLine("Keys    ", .bold)
         for (key, doing) in [
             ("1 2 3", "stop or start a broker"), ("c", "reconnect sensors"), ("r", "reload"), ("b", "blink"),
@@ -133,16 +171,28 @@ struct DemoPicture {
             keys.append(key, .bold)
             keys.append(" \(doing)   ")
         }
-        return joinIn.map { StyledLine($0) } + [keys]
+        return keys
     }
 
-    /// Complete commands to copy, and what to look for.
-    var joinIn: [String] {
-        [
-            "Watch   mosquitto_sub -h 127.0.0.1 -p \(weirPort) -v -t 'sensors/#'",
-            "        (or past Weir, at any one broker: -p \(brokerPort))",
-            "Switch  mosquitto_pub -h 127.0.0.1 -p \(weirPort) -t sensors/\(Sensor.id(1))/command -m 'led on'",
-            "Try     stop a broker: its sensors move; start it, reconnect: they are back; reload: none ends",
+    var joinIn: [String] { hints.flatMap { $0 } }
+
+    /// Complete commands to copy, and what to look for; what counts most comes first.
+    private var hints: [[String]] {
+        let command = "-t sensors/\(Sensor.id(1))/command -m"
+        let (authority, certificate, key) = (
+            DemoCertificates.Name.authority, DemoCertificates.Name.office, DemoCertificates.Name.officeKey
+        )
+        return [
+            ["Watch   mosquitto_sub -h 127.0.0.1 -p \(weirPort) -v -t 'sensors/#'"],
+            ["Switch  mosquitto_pub -h 127.0.0.1 -p \(weirPort) \(command) 'led on'"],
+            [
+                "By TLS  (cd \(folder) && mosquitto_pub -h 127.0.0.1 -p \(securePort) \\",
+                "        --cafile \(authority) --cert \(certificate) --key \(key) \\",
+                "        \(command) 'led off')",
+            ],
+            ["Try     leave out --cert and --key: Weir refuses, and its log says why"],
+            ["Try     stop a broker: its sensors move; start it, reconnect: they are back; reload: none ends"],
+            ["Watch   past Weir, at any one broker: -p \(brokerPort)"],
         ]
     }
 }

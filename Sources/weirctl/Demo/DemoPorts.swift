@@ -12,6 +12,8 @@ struct DemoPorts: Equatable {
 
     var brokers: [UInt16]
     var weir: UInt16
+    /// Weir's TLS listener, on IPv4 only.
+    var secure: UInt16
     /// False where IPv6 is switched off.
     var hasIPv6: Bool
 
@@ -21,16 +23,18 @@ struct DemoPorts: Equatable {
         guard let weir = firstFree(from: 11_883, { isFree(ipv4, $0) && (!hasIPv6 || isFree(ipv6, $0)) }) else {
             return nil
         }
+        guard let secure = firstFree(from: 18_883, { isFree(ipv4, $0) }) else { return nil }
         var brokers: [UInt16] = []
         while brokers.count < 3 {
             let start = brokers.last.map { $0 + 1 } ?? 18_831
-            guard let port = firstFree(from: start, { isFree(ipv4, $0) }) else { return nil }
+            guard let port = firstFree(from: start, { $0 != secure && isFree(ipv4, $0) }) else { return nil }
             brokers.append(port)
         }
-        return DemoPorts(brokers: brokers, weir: weir, hasIPv6: hasIPv6)
+        return DemoPorts(brokers: brokers, weir: weir, secure: secure, hasIPv6: hasIPv6)
     }
 
     var brokerEndpoints: [IPEndpoint] { brokers.map { IPEndpoint(address: Self.ipv4, port: $0) } }
+    var weirSecure: IPEndpoint { IPEndpoint(address: Self.ipv4, port: secure) }
     var weirIPv4: IPEndpoint { IPEndpoint(address: Self.ipv4, port: weir) }
     var weirIPv6: IPEndpoint? { hasIPv6 ? IPEndpoint(address: Self.ipv6, port: weir) : nil }
 

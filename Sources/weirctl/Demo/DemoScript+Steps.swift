@@ -6,6 +6,7 @@
 import Glibc
 import LinuxIO
 import MQTTClient
+import TLSEngine
 import Vocabulary
 
 extension DemoScript {
@@ -16,8 +17,10 @@ extension DemoScript {
     }
 
     static func connectAll(_ world: DemoWorld) throws(Failure) {
-        try expect(world, 15_000, "six sensors connected, with a broker each") {
-            world.sensors.allSatisfy { $0.link.isReady && world.broker(of: $0) != nil }
+        try expect(world, 15_000, "six sensors and the back office connected, with a broker each") {
+            (world.sensors.map(\.link) + [world.backOffice.link]).allSatisfy {
+                $0.isReady && world.broker(of: $0) != nil
+            }
         } seen: {
             placesText(world)
         }
@@ -103,7 +106,8 @@ extension DemoScript {
 
     static func reload(_ world: DemoWorld) throws(Failure) {
         let before = world.generation()
-        let sessions = world.sensors.map(\.link.sessionCount)
+        let links = world.sensors.map(\.link) + [world.backOffice.link]
+        let sessions = links.map(\.sessionCount)
         let observer = world.observers.first { $0.link.isReady }
         observer?.forget()
         world.reload()
@@ -114,8 +118,8 @@ extension DemoScript {
         }
         // Two rounds of readings, so that a session that is dead without having ended shows.
         _ = world.wait(2500) { false }
-        let after = world.sensors.map(\.link.sessionCount)
-        guard sessions == after, world.sensors.allSatisfy({ $0.link.isReady }) else {
+        let after = links.map(\.sessionCount)
+        guard sessions == after, links.allSatisfy(\.isReady) else {
             throw Failure(expected: "sessions \(sessions)", seen: "sessions \(after)")
         }
         let missing = observer?.missing ?? []
@@ -133,5 +137,68 @@ extension DemoScript {
                 world.sensors.map { "\($0.id) \($0.led.rawValue)" }.joined(separator: ", ")
             }
         }
+    }
+
+    // MARK: TLS
+
+    /// Another round of the back office's, of which every sensor's LED tells.
+    static func switchByTLS(_ world: DemoWorld) throws(Failure) {
+        let office = world.backOffice
+        let wanted: Sensor.LED = world.sensors.allSatisfy { $0.led == .on } ? .off : .on
+        office.isSwitching = true
+        defer { office.isSwitching = false }
+        try expect(world, 30_000, "the back office switches every LED \(wanted.rawValue)") {
+            world.sensors.allSatisfy { $0.led == wanted }
+        } seen: {
+            let leds = world.sensors.map { "\($0.id) \($0.led.rawValue)" }.joined(separator: ", ")
+            return "\(leds) after \(office.deedCount) deeds; \(office.link.lastEnd?.text ?? "no session has ended")"
+        }
+    }
+
+    /// A new session of the back office's; the access log tells of the one before, with the certificate's name.
+    static func returnByTLS(_ world: DemoWorld) throws(Failure) {
+        let link = world.backOffice.link
+        let sessions = link.sessionCount
+        let words = "client=\(BackOffice.id) cert=\(DemoCertificates.officeName) "
+        let before = lines(of: world.weir.accessLog, with: words)
+        link.reconnect()
+        try expect(world, 10_000, "a new session of the back office") {
+            link.isReady && link.sessionCount > sessions
+        } seen: {
+            link.lastEnd?.text ?? "not connected"
+        }
+        try expect(world, 5000, "a line with \(words)in the access log") {
+            lines(of: world.weir.accessLog, with: words) > before
+        } seen: {
+            LogTail.lastLines(of: world.weir.accessLog, 3).joined(separator: "; ")
+        }
+    }
+
+    static func security(_ world: DemoWorld, hasCertificate: Bool) throws(Failure) -> DeviceSecurity {
+        do throws(TLSFault) { return try world.certificates.security(hasCertificate: hasCertificate) } catch {
+            throw Failure(expected: "a context of the demo's certificates", seen: error.message)
+        }
+    }
+
+    /// Tries until Weir has ended a connection of `guest` and said why; a CONNACK fails the step.
+    static func refuse(_ world: DemoWorld, _ guest: DeviceLink, logged reason: String) throws(Failure) {
+        let before = lines(of: world.weir.errorLog, with: reason)
+        world.guests = [guest]
+        defer {
+            guest.close()
+            world.guests = []
+        }
+        try expect(world, 10_000, "refused, and \"\(reason)\" in Weir's log") {
+            guest.sessionCount > 0 || guest.lastEnd != nil && lines(of: world.weir.errorLog, with: reason) > before
+        } seen: {
+            guest.lastEnd?.text ?? "the connection goes on"
+        }
+        guard guest.sessionCount == 0, guest.lastEnd != .connectTimedOut else {
+            throw Failure(expected: "refused", seen: guest.sessionCount > 0 ? "let in" : "left waiting")
+        }
+    }
+
+    private static func lines(of path: String, with words: String) -> Int {
+        LogTail.lastLines(of: path, .max).count { $0.contains(words) }
     }
 }

@@ -30,6 +30,8 @@ struct DemoScript {
                 do throws(DemoFault) { try world.start() } catch {
                     throw Failure(expected: "all programs start", seen: error.description)
                 }
+                // Until its step, the back office leaves the LEDs alone.
+                world.backOffice.isSwitching = false
                 world.observers = world.brokers.map { Observer(broker: $0.number, at: $0.endpoint) }
             }
             try step("six sensors connect through Weir, each to a broker that its log names", Self.connectAll)
@@ -87,6 +89,24 @@ struct DemoScript {
                 try Self.seeAll(world, at: world.observers, 20_000)
             }
             try step("a command reaches every sensor's LED, whichever broker it is at", Self.blink)
+            try step("the back office switches every LED through TLS, with its certificate", Self.switchByTLS)
+            try step("a client without a certificate is refused at the TLS port") { world throws(Failure) in
+                let guest = DeviceLink(
+                    clientID: "guest-tls", to: world.ports.weirSecure,
+                    secured: try Self.security(world, hasCertificate: false))
+                try Self.refuse(world, guest, logged: "client sent no required SSL certificate")
+            }
+            try step("a plaintext CONNECT is refused at the TLS port") { world throws(Failure) in
+                let guest = DeviceLink(clientID: "guest-plain", to: world.ports.weirSecure)
+                try Self.refuse(world, guest, logged: "SSL_do_handshake() failed")
+            }
+            try step("after another reload the back office's session is alive, and a new one works") {
+                world throws(Failure) in
+                try Self.reload(world)
+                try Self.switchByTLS(world)
+                try Self.returnByTLS(world)
+                try Self.switchByTLS(world)
+            }
             try step("Weir stops in order and leaves its ports") { world throws(Failure) in
                 let ended = world.stop()
                 guard ended?.way == .exited(0) else {
@@ -94,8 +114,8 @@ struct DemoScript {
                         expected: "weir exited with code 0", seen: "weir " + (ended?.text ?? "was gone before"))
                 }
                 let ports = world.ports
-                let left = ([ports.weirIPv4, ports.weirIPv6].compactMap { $0 } + ports.brokerEndpoints)
-                    .filter { DemoWorld.accepts($0) }
+                let weirs = [ports.weirIPv4, ports.weirIPv6, ports.weirSecure].compactMap { $0 }
+                let left = (weirs + ports.brokerEndpoints).filter { DemoWorld.accepts($0) }
                 guard left.isEmpty else {
                     throw Failure(expected: "nobody listens", seen: left.map(\.text).joined(separator: ", "))
                 }
@@ -145,11 +165,10 @@ struct DemoScript {
     }
 
     static func placesText(_ world: DemoWorld) -> String {
-        world.sensors.map { sensor in
-            let place = world.broker(of: sensor).map { "broker \($0.number)" }
-            let state =
-                sensor.link.isReady ? "at no broker that the log names" : sensor.link.lastEnd?.text ?? "connecting"
-            return "\(sensor.id): \(place ?? state)"
+        (world.sensors.map(\.link) + [world.backOffice.link]).map { link in
+            let place = world.broker(of: link).map { "broker \($0.number)" }
+            let state = link.isReady ? "at no broker that the log names" : link.lastEnd?.text ?? "connecting"
+            return "\(link.clientID): \(place ?? state)"
         }.joined(separator: ", ")
     }
 

@@ -1,21 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Everything that the demo runs, and the one loop that drives it: brokers, Weir, sensors, an operator who commands
-// them, and the logs that are read along. Both faces of the demo, the screen and the script, stand on it.
+// Everything that the demo runs, and the one loop that drives it: brokers, Weir, sensors, an operator and a back office
+// that command them, and the logs that are read along. Both faces of the demo, the screen and the script, stand on it.
 
 import Glibc
 import LinuxIO
+import MQTTClient
 import SharedState
 import Vocabulary
 
 final class DemoWorld {
     let ports: DemoPorts
+    let certificates: DemoCertificates
     let brokers: [BrokerProcess]
     let weir: WeirProcess
     let sensors: [Sensor]
     /// Publishes commands through Weir, as people would.
     let operatorLink: DeviceLink
+    let backOffice: BackOffice
     var observers: [Observer] = []
+    /// Who tries whether Weir lets it in.
+    var guests: [DeviceLink] = []
 
     /// By the broker's address; empty as long as Weir has no region to read.
     private var reports: [String: PeerReport] = [:]
@@ -36,9 +41,11 @@ final class DemoWorld {
 
     /// Writes the configurations and starts nothing.
     init(
-        programs: Programs, ports: DemoPorts, folder: borrowing DemoFolder, readingMilliseconds: UInt64
+        programs: Programs, ports: DemoPorts, folder: borrowing DemoFolder, certificates: DemoCertificates,
+        security: DeviceSecurity, pace: DemoPace
     ) throws(Errno) {
         self.ports = ports
+        self.certificates = certificates
         signals = try SignalQueue([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH])
         var brokers: [BrokerProcess] = []
         for number in 1...3 {
@@ -47,7 +54,7 @@ final class DemoWorld {
                     number: number, endpoints: ports.brokerEndpoints, program: programs.mosquitto, folder: folder))
         }
         self.brokers = brokers
-        weir = try WeirProcess(ports: ports, program: programs.weir, folder: folder)
+        weir = try WeirProcess(ports: ports, certificates: certificates, program: programs.weir, folder: folder)
         errorTail = LogTail(path: weir.errorLog)
         accessTail = LogTail(path: weir.accessLog)
         let now = monotonicMilliseconds()
@@ -56,13 +63,16 @@ final class DemoWorld {
             // Even ones come over IPv6, odd ones from an IPv4 address each.
             if number % 2 == 0, let target = ports.weirIPv6 {
                 return Sensor(
-                    number: number, to: target, from: nil, intervalMilliseconds: readingMilliseconds, now: now)
+                    number: number, to: target, from: nil, intervalMilliseconds: pace.readingMilliseconds, now: now)
             }
             return Sensor(
                 number: number, to: ports.weirIPv4, from: IPAddress(ipv4: 0x7F00_0064 + UInt32(number)),
-                intervalMilliseconds: readingMilliseconds, now: now)
+                intervalMilliseconds: pace.readingMilliseconds, now: now)
         }
         operatorLink = DeviceLink(clientID: "weir-demo-operator", to: ports.weirIPv4)
+        backOffice = BackOffice(
+            to: ports.weirSecure, secured: security, sensors: sensors.map(\.id),
+            intervalMilliseconds: pace.switchingMilliseconds, now: now)
     }
 
     // MARK: Life
@@ -154,8 +164,10 @@ final class DemoWorld {
             topic: Sensor.commandTopic(sensor.id), payload: Array(text.utf8), now: monotonicMilliseconds())
     }
 
-    func broker(of sensor: Sensor) -> BrokerProcess? {
-        guard sensor.link.isConnected, let client = sensor.link.localAddress,
+    func broker(of sensor: Sensor) -> BrokerProcess? { broker(of: sensor.link) }
+
+    func broker(of link: DeviceLink) -> BrokerProcess? {
+        guard link.isConnected, let client = link.localAddress,
             let text = routes.broker(ofClient: client.text)
         else { return nil }
         return brokers.first { $0.endpoint.text == text }
@@ -167,7 +179,10 @@ final class DemoWorld {
 
     // MARK: Loop
 
-    private var links: [DeviceLink] { sensors.map(\.link) + observers.map(\.link) + [operatorLink] }
+    /// In the order in which a turn gives them what happened.
+    private var links: [DeviceLink] {
+        sensors.map(\.link) + observers.map(\.link) + [operatorLink, backOffice.link] + guests
+    }
 
     /// Turns until the condition holds; false when the time has passed or the demo is to end.
     func wait(_ milliseconds: UInt64, until condition: () -> Bool) -> Bool {
@@ -190,18 +205,19 @@ final class DemoWorld {
         var next = min(deadline, nextLook)
         if areDevicesOn {
             for sensor in sensors { next = min(next, sensor.nextDeadline) }
+            next = min(next, backOffice.nextDeadline)
             for link in links { next = min(next, link.nextDeadline ?? .max) }
         }
         _ = try? Poll.wait(&entries, milliseconds: next > before ? next - before : 0)
         let now = monotonicMilliseconds()
         takeSignals()
         if areDevicesOn {
-            for (index, sensor) in sensors.enumerated() { sensor.turn(entries[2 + index].happened, now: now) }
-            let first = 2 + sensors.count
-            for (index, observer) in observers.enumerated() {
-                observer.turn(entries[first + index].happened, now: now)
-            }
-            _ = operatorLink.turn(entries[first + observers.count].happened, now: now)
+            var happened = entries[2...].map(\.happened)[...]
+            for sensor in sensors { sensor.turn(happened.removeFirst(), now: now) }
+            for observer in observers { observer.turn(happened.removeFirst(), now: now) }
+            _ = operatorLink.turn(happened.removeFirst(), now: now)
+            backOffice.turn(happened.removeFirst(), now: now)
+            for guest in guests { _ = guest.turn(happened.removeFirst(), now: now) }
         }
         if now >= nextLook {
             nextLook = now + Self.lookMilliseconds
@@ -220,8 +236,9 @@ final class DemoWorld {
     private func look() {
         for line in errorTail.newLines() {
             routes.read(line)
-            // Sessions come and go all the time; what is said about them is in the access log and in the table.
-            if !line.contains(" [info] ") { note(DemoWorld.shortened(line)) }
+            // Sessions come and go all the time; what is said about them is in the access log and in the table. Who is
+            // refused by TLS is in the error log alone, with the reason.
+            if !line.contains(" [info] ") || line.contains(" while SSL handshaking") { note(DemoWorld.shortened(line)) }
         }
         for line in accessTail.newLines() { note(line) }
         reports = view.reports(of: weir)

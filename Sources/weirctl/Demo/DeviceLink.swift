@@ -13,6 +13,8 @@ final class DeviceLink {
     /// Where each connection goes and comes from.
     private let target: IPEndpoint
     private let source: IPAddress?
+    /// TLS, for a link that speaks it.
+    private let security: DeviceSecurity?
 
     private var connection: DeviceConnection? = nil
     /// While there is no connection: when to try the next.
@@ -25,10 +27,14 @@ final class DeviceLink {
     private static let pauseMillisecondsMin: UInt64 = 100
     private static let pauseMillisecondsMax: UInt64 = 2000
 
-    init(clientID: String, to target: IPEndpoint, from source: IPAddress? = nil, subscribe filters: [String] = []) {
+    init(
+        clientID: String, to target: IPEndpoint, from source: IPAddress? = nil,
+        secured security: DeviceSecurity? = nil, subscribe filters: [String] = []
+    ) {
         self.clientID = clientID
         self.target = target
         self.source = source
+        self.security = security
         self.filters = filters
     }
 
@@ -47,7 +53,7 @@ final class DeviceLink {
             guard now >= nextTry else { return [] }
             var settings = DeviceSettings(clientID: clientID, keepAliveSeconds: 20)
             settings.connectTimeoutMilliseconds = 3000
-            connection = DeviceConnection(to: target, from: source, settings, now: now)
+            connection = DeviceConnection(to: target, from: source, secured: security, settings, now: now)
         } else {
             connection?.handle(happened, now: now)
             connection?.tick(now: now)

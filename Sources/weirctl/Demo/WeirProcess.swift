@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The Weir in front of the brokers, with the configuration that people would write for it: devices stay with the broker
-// that their client id hashes to, and a broker that does not answer CONNECT gets none.
+// that their client id hashes to, a broker that does not answer CONNECT gets none, and
+// applications come through TLS, each with a certificate.
 
 import Glibc
 import LinuxIO
@@ -16,13 +17,17 @@ final class WeirProcess {
     let configurationFile: String
     private let program: String
     private let folder: String
+    private let certificates: DemoCertificates
     private let pidFile: String
     private let outputFile: String
     private var process: ChildProcess?
 
     /// Writes the configuration.
-    init(ports: DemoPorts, program: String, folder: borrowing DemoFolder) throws(Errno) {
+    init(
+        ports: DemoPorts, certificates: DemoCertificates, program: String, folder: borrowing DemoFolder
+    ) throws(Errno) {
         self.ports = ports
+        self.certificates = certificates
         self.program = program
         self.folder = folder.path
         errorLog = folder.file("error.log")
@@ -78,7 +83,7 @@ final class WeirProcess {
 
             stream {
                 log_format mqtt '$remote_addr [$time_local] $status $session_time s '
-                                'client=$mqtt_preread_clientid upstream=$upstream_addr '
+                                'client=$mqtt_preread_clientid cert=$ssl_client_cn upstream=$upstream_addr '
                                 'in=$bytes_received out=$bytes_sent';
                 access_log \(accessLog) mqtt;
 
@@ -100,6 +105,17 @@ final class WeirProcess {
                     proxy_connect_timeout 1s;
                     health_check interval=2s match=mqtt;
                     health_check_timeout 1s;
+                }
+
+                server {
+                    listen \(ports.weirSecure.text) ssl;
+                    ssl_certificate \(certificates.path(DemoCertificates.Name.server));
+                    ssl_certificate_key \(certificates.path(DemoCertificates.Name.serverKey));
+                    ssl_client_certificate \(certificates.path(DemoCertificates.Name.authority));
+                    ssl_verify_client on;
+                    mqtt_preread on;
+                    proxy_pass brokers;
+                    proxy_connect_timeout 1s;
                 }
             }
 
