@@ -166,7 +166,7 @@ final class ProberStage {
     var files: [String: [UInt8]] = [:]
     var names: [String: [IPAddress]] = [:]
     let staples: StapleRegion
-    private let stapleRetrySeconds: UInt64?
+    private let stapleTimes: StapleTimes
     /// Of the last `prepare`.
     private(set) var stapleWarnings: [String] = []
     private var generation: UInt32 = 0
@@ -174,9 +174,9 @@ final class ProberStage {
     private var logReader: Descriptor
     private var logWriter: Descriptor
 
-    init(brokers: [Broker], connectionsMax: Int = 64, stapleRetrySeconds: UInt64? = nil) throws {
+    init(brokers: [Broker], connectionsMax: Int = 64, stapleTimes: StapleTimes = StapleTimes()) throws {
         self.connectionsMax = connectionsMax
-        self.stapleRetrySeconds = stapleRetrySeconds
+        self.stapleTimes = stapleTimes
         staples = try StapleRegion.create()
         self.brokers = brokers
         region = try SharedRegion.create(masterPID: Processes.currentID, wallMilliseconds: wallMilliseconds())
@@ -187,7 +187,7 @@ final class ProberStage {
         master = LinkEndpoint(socket: Descriptor(pair.master))
         loop = ProberLoop(
             link: LinkEndpoint(socket: Descriptor(pair.child)), signals: nil, region: region, staples: staples,
-            connectionsMax: connectionsMax, stapleRetrySeconds: stapleRetrySeconds)
+            connectionsMax: connectionsMax, stapleTimes: stapleTimes)
     }
 
     deinit { region.detach() }
@@ -244,7 +244,7 @@ final class ProberStage {
         master = LinkEndpoint(socket: Descriptor(pair.master))
         loop = ProberLoop(
             link: LinkEndpoint(socket: Descriptor(pair.child)), signals: nil, region: region, staples: staples,
-            connectionsMax: connectionsMax, stapleRetrySeconds: stapleRetrySeconds)
+            connectionsMax: connectionsMax, stapleTimes: stapleTimes)
     }
 
     func reopen() throws {

@@ -28,8 +28,13 @@ struct ProberStapleTests {
         """
     }
 
-    private func stage(_ responders: [Broker], retrySeconds: UInt64? = nil) throws -> ProberStage {
-        let stage = try ProberStage(brokers: responders, stapleRetrySeconds: retrySeconds)
+    private func stage(
+        _ responders: [Broker], retrySeconds: UInt64 = 300, answerMilliseconds: UInt64 = 60_000
+    ) throws -> ProberStage {
+        var times = StapleTimes()
+        times.retrySeconds = retrySeconds
+        times.answerMilliseconds = answerMilliseconds
+        let stage = try ProberStage(brokers: responders, stapleTimes: times)
         stage.files = StapleFiles.all
         return stage
     }
@@ -183,6 +188,48 @@ struct ProberStapleTests {
         stage.names["responder.test"] = [IPAddress(text: "127.0.0.1")!]
         try stage.commit(configuration(nil, chain: "server", "ssl_trusted_certificate /ca.pem;"))
         #expect(stage.stapleWarnings == [])
+    }
+
+    @Test("a responder that says nothing keeps no other question waiting, and neither does one that is in the middle")
+    func silent() throws {
+        let silent = try Broker(.silent)
+        let halting = try Broker(.answers(StapleFiles.answer("good.der").dropLast(10) + []))
+        let good = try Broker(.answers(StapleFiles.answer("good.der")))
+        let stage = try stage([silent, halting, good])
+        let servers = [silent, halting, good].enumerated().map { index, responder in
+            """
+            server {
+                listen \(index + 1) ssl; return a; ssl_certificate /chain.pem; ssl_certificate_key /server.key;
+                ssl_stapling on; ssl_stapling_responder \(url(responder))/;
+            }
+            """
+        }
+        try stage.commit("error_log /log notice; events {} stream { \(servers.joined()) }")
+        try stage.run(until: "the good one's response") { stage.responses.count == 1 && good.endings.count == 1 }
+        #expect(silent.endings == [] && halting.endings == [])
+        // What nobody wants any more is given up.
+        try stage.commit("error_log /log notice; events {} stream { \(servers[2]) }")
+        try stage.run(until: "the others are let go") { silent.endings.count == 1 && halting.endings.count == 1 }
+        #expect(stage.responses == [StapleFiles["good.der"]])
+        #expect(try stage.logLines() == [])
+    }
+
+    @Test("a responder that is too slow is given up, and the next address is asked")
+    func slow() throws {
+        let silent = try Broker(.silent)
+        let stage = try stage([silent], answerMilliseconds: 50)
+        stage.names["responder.test"] = ["127.0.0.1", "127.0.0.2"].map { IPAddress(text: $0)! }
+        try stage.commit(configuration("http://responder.test:\(silent.port)/"))
+        try stage.run(until: "both have had their time") { silent.endings.count == 2 }
+        let lines = try stage.logLines()
+        #expect(lines.count == 2)
+        for (line, address) in zip(lines, ["127.0.0.1", "127.0.0.2"]) {
+            #expect(
+                line.hasSuffix(
+                    "OCSP responder timed out (110: Connection timed out) while requesting certificate status, "
+                        + "responder: responder.test, peer: \(address):\(silent.port), certificate: \"/chain.pem\""),
+                "\(line)")
+        }
     }
 
     @Test("more than sixteen questions are all asked, and a certificate of two servers is one")

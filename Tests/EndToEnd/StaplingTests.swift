@@ -202,4 +202,23 @@ struct StaplingTests {
             #expect(test.output.contains("weir: [warn] \(words)\n"))
         }
     }
+
+    @Test("without a master nobody asks, which is said, and the server serves")
+    func withoutMaster() async throws {
+        let stage = try await StaplingStage()
+        try await stage.startResponder("good.txt")
+        try stage.directory.makeDirectory("logs")
+        try stage.directory.write(
+            WeirInstance.configuration(main: "master_process off;", stream: stage.stream()), to: "weir.conf")
+        let weir = try ManagedProcess(
+            try WeirBinary.path, ["-p", stage.directory.path, "-c", "weir.conf"], output: stage.directory.path("output"))
+        try await eventually("it listens: \(weir.output)") { ListeningPorts.contains(stage.port) }
+        #expect(try await stage.staple() == nil)
+        #expect(stage.questionCount == 0)
+        weir.send(SIGTERM)
+        #expect(try await weir.wait() == .exited(0))
+        #expect(
+            contents(of: stage.directory.path("logs/error.log")).contains(
+                "\"ssl_stapling\" ignored, without a master process no OCSP responder is asked"))
+    }
 }

@@ -37,7 +37,9 @@ extension ProberLoop {
         while fetches.count < ProberLoop.fetchesMax, let target = stapleRoster.start(at: now) {
             do throws(TLSFault) {
                 let question = try target.certificate.request()
-                let fetch = StapleFetch(target, question: question, nowMilliseconds: now)
+                let fetch = StapleFetch(
+                    target, question: question, timeoutMilliseconds: stapleTimes.answerMilliseconds,
+                    nowMilliseconds: now)
                 fetches.append(fetch)
                 settle(fetch)
             } catch {

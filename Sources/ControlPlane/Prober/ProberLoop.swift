@@ -61,6 +61,7 @@ package final class ProberLoop {
     let connectionsMax: Int
     /// Of the committed generation.
     var staplePlan = StaplePlan()
+    let stapleTimes: StapleTimes
     var stapleRoster: StapleRoster<StapleTarget>
     /// Questions that are under way.
     var fetches: [StapleFetch] = []
@@ -71,17 +72,17 @@ package final class ProberLoop {
     /// No line about missing descriptors before this moment.
     var abandonedQuietUntilMilliseconds: UInt64 = 0
 
-    /// `stapleRetrySeconds` nil: nginx's.
     package init(
         link: consuming LinkEndpoint, signals: consuming SignalQueue?, region: SharedRegion, staples: StapleRegion,
-        connectionsMax: Int, stapleRetrySeconds: UInt64? = nil
+        connectionsMax: Int, stapleTimes: StapleTimes = StapleTimes()
     ) {
         self.link = link
         self.signals = signals
         self.region = region
         self.staples = staples
         self.connectionsMax = connectionsMax
-        stapleRoster = stapleRetrySeconds.map(StapleRoster.init) ?? StapleRoster()
+        self.stapleTimes = stapleTimes
+        stapleRoster = StapleRoster(retrySeconds: stapleTimes.retrySeconds)
         staples.mend()
     }
 

@@ -16,11 +16,10 @@ import Vocabulary
 final class StapleFetch {
     private enum Phase { case connecting, sending, receiving, done }
 
-    /// nginx's patience with one address.
-    private static let timeoutMilliseconds: UInt64 = 60_000
-
     let target: StapleTarget
     private let request: [UInt8]
+    /// For each address.
+    private let timeoutMilliseconds: UInt64
     private var endpointIndex = 0
     private var socket: Descriptor? = nil
     private var phase = Phase.connecting
@@ -31,8 +30,9 @@ final class StapleFetch {
     private var lines: [String] = []
 
     /// Begins; may be done at once.
-    init(_ target: StapleTarget, question: [UInt8], nowMilliseconds: UInt64) {
+    init(_ target: StapleTarget, question: [UInt8], timeoutMilliseconds: UInt64, nowMilliseconds: UInt64) {
         self.target = target
+        self.timeoutMilliseconds = timeoutMilliseconds
         request = target.responder.request(question)
         connect(nowMilliseconds)
     }
@@ -129,7 +129,7 @@ final class StapleFetch {
             phase = .connecting
             sentCount = 0
             answer = ResponderAnswer()
-            deadlineMilliseconds = nowMilliseconds + StapleFetch.timeoutMilliseconds
+            deadlineMilliseconds = nowMilliseconds + timeoutMilliseconds
             do throws(Errno) {
                 let address = try SocketAddress(.ip(target.endpoints[endpointIndex]))
                 let made = try Sockets.makeStream(for: address)

@@ -6,6 +6,17 @@
 //     due ──▶ asking ──(an answer that holds)──▶ waits until shortly before its end, an hour at most
 //               └──────(none, or none of use)──▶ waits five minutes; a reload does not wait
 
+/// How patient the questions to responders are; tests have less time than the world.
+package struct StapleTimes: Sendable {
+    /// After a failure, and the least between two questions.
+    package var retrySeconds: UInt64 = 300
+    /// For one address to take the question and to answer it.
+    package var answerMilliseconds: UInt64 = 60_000
+
+    /// nginx's.
+    package init() {}
+}
+
 /// `Target` is what is to be asked, whatever that takes.
 package struct StapleRoster<Target> {
     private struct Entry {
@@ -16,14 +27,13 @@ package struct StapleRoster<Target> {
     }
 
     /// nginx's numbers. A response is asked for anew before it ends, but not earlier than in five minutes.
-    package static var retrySecondsUsual: UInt64 { 300 }
     package static var refreshSecondsMax: UInt64 { 3600 }
     private static var marginSeconds: UInt64 { 300 }
 
     private let retrySeconds: UInt64
     private var entries: [[UInt8]: Entry] = [:]
 
-    package init(retrySeconds: UInt64 = retrySecondsUsual) { self.retrySeconds = retrySeconds }
+    package init(retrySeconds: UInt64 = StapleTimes().retrySeconds) { self.retrySeconds = retrySeconds }
 
     package func wants(_ key: [UInt8]) -> Bool { entries[key] != nil }
 
