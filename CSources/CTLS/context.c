@@ -152,10 +152,17 @@ void ctls_context_verify_clients(ctls_context *context, int how, int depth) {
     SSL_CTX_set_verify_depth(context->ctx, depth);
 }
 
-/// Unlike nginx, which looks at the result afterwards: so the server hears an alert.
+/// The whole chain is looked at, so that the last error is the one that nginx names; then, unlike nginx, which looks at
+/// the result after the handshake, the handshake ends: the server hears an alert and gets no certificate of ours.
+static int verify_whole_chain(X509_STORE_CTX *store, void *argument) {
+    (void)argument;
+    return X509_verify_cert(store) == 1 && X509_STORE_CTX_get_error(store) == X509_V_OK;
+}
+
 void ctls_context_verify_server(ctls_context *context, int depth) {
     context->verifies_server = 1;
-    SSL_CTX_set_verify(context->ctx, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_verify(context->ctx, SSL_VERIFY_PEER, verify_later);
+    SSL_CTX_set_cert_verify_callback(context->ctx, verify_whole_chain, NULL);
     SSL_CTX_set_verify_depth(context->ctx, depth);
 }
 

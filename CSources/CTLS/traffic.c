@@ -12,6 +12,25 @@ size_t ctls_take_output(ctls_connection *connection, void *into, size_t capacity
     return ctls_stash_take(&connection->unsent, into, capacity);
 }
 
+size_t ctls_peek_output(const ctls_connection *connection, void *into, size_t capacity) {
+    size_t held = ctls_output_bytes(connection);
+    size_t length = held < capacity ? held : capacity;
+    if (length > 0) {
+        memcpy(into, connection->unsent->bytes + connection->unsent->start, length);
+    }
+    return length;
+}
+
+void ctls_drop_output(ctls_connection *connection, size_t length) {
+    size_t held = ctls_output_bytes(connection);
+    if (length < held) {
+        connection->unsent->start += length;
+    } else {
+        free(connection->unsent);
+        connection->unsent = NULL;
+    }
+}
+
 /// Reads until nothing is left, which is when OpenSSL has given its buffer back; 0 for that, else SSL_get_error.
 static int read_all(ctls_connection *connection, uint8_t *output, size_t capacity, size_t *opened) {
     for (;;) {

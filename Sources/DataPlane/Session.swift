@@ -28,6 +28,8 @@ struct DirectionState: BitwiseCopyable {
     var isSealed = false
     /// The source's connection ended without close_notify.
     var isTruncated = false
+    /// TLS has something of its own to tell the target, behind what is being sent.
+    var owesAside = false
     /// Holds the pending bytes while the target has no room.
     var own = OwnMemory()
     /// Holds what came behind the pending bytes. Apart from `own`, which a send may be reading.

@@ -162,7 +162,9 @@ extension Worker where K: ~Copyable {
             now: Int64(kernel.nowMilliseconds / 1000), isOnlyPeer: group.members.count == 1)
         region.store(PeerWindow(state), peer)
         region.unlock(group.slot, pid: identity.processID)
-        if isOut { logSession(.warn, slot, "upstream server temporarily disabled while connecting to upstream") }
+        guard isOut else { return }
+        let action = sessions[slot].machine.state == .securing ? "SSL handshaking" : "connecting"
+        logSession(.warn, slot, "upstream server temporarily disabled while \(action) to upstream")
     }
 
     private mutating func noteSuccess(_ slot: Int) {

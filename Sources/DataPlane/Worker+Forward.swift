@@ -169,6 +169,7 @@ extension Worker where K: ~Copyable {
             emptied(way, of: slot)
         } else if sessions[slot, way].machine.pendingBytes == 0 {
             emptied(way, of: slot)
+            if sessions[slot, way].owesAside { sendAside(way.target, of: slot) }
         }
         perform(action, way, of: slot)
     }

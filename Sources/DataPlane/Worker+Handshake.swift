@@ -68,7 +68,7 @@ extension Worker where K: ~Copyable {
             let error = Errno(rawValue: -completion.result)
             logSession(
                 .info, slot, "peer closed connection in SSL handshake (\(error.numberedText)) while SSL handshaking")
-            close(slot, .clientReset)
+            close(slot, .tlsHandshakeFailed)
         }
     }
 
@@ -218,7 +218,7 @@ extension Worker where K: ~Copyable {
         guard completion.result > 0 else {
             let error = Errno(rawValue: -completion.result)
             logSession(.info, slot, "SSL_write() failed (\(error.numberedText)) while SSL handshaking")
-            return close(slot, .clientReset)
+            return close(slot, .tlsHandshakeFailed)
         }
         let isAllSent = handshakeRestSent(Int(completion.result), .client, of: slot)
         if isAllSent && sessions[slot].isHandshakeDone && sessions[slot].machine.state == .handshaking {

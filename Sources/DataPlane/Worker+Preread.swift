@@ -70,7 +70,9 @@ extension Worker where K: ~Copyable {
             guard readHello(slot) else { return }
         }
         // The name in the hello may have led to another server.
-        guard settingsTable[sessions[slot].settings].server.mqttPreread != .off, sessions[slot].hello.isEmpty else {
+        // Where a ClientHello was seen there is no CONNECT, unless `pass` led to a listener that has decrypted it.
+        let isReadable = sessions[slot].hello.isEmpty || sessions[slot].clientTLS != nil
+        guard settingsTable[sessions[slot].settings].server.mqttPreread != .off, isReadable else {
             return endPreread(slot)
         }
         scanConnect(slot)

@@ -102,6 +102,7 @@ extension Worker where K: ~Copyable {
         let outcome = unsafe transform(input, way, of: slot, into: buffer)
         kernel.recycle(pooled)
         guard let outcome else { return tlsBuffers.giveBack(buffer) }
+        sendAside(way.source, of: slot)
         noteReceived(outcome.plainBytes, way, of: slot)
 
         var action = DirectionAction.none
@@ -137,6 +138,21 @@ extension Worker where K: ~Copyable {
         perform(action, way, of: slot)
     }
 
+    /// What TLS has to say that no data carries: the alert that refuses a renegotiation, the answer to a KeyUpdate. The
+    /// peer may wait for it, so it does not wait for the next bytes that go there; only a send that is on its way comes
+    /// first.
+    mutating func sendAside(_ side: Side, of slot: Int) {
+        guard let tls = side == .client ? sessions[slot].clientTLS : sessions[slot].brokerTLS, tls.outputBytes > 0
+        else { return }
+        let way: Way = side == .client ? .download : .upload
+        let operation = way.targetOperation.inFlight!
+        sessions[slot, way].owesAside =
+            sessions[slot].machine.inFlight.contains(operation) || sessions[slot, way].machine.pendingBytes > 0
+        if sessions[slot, way].owesAside { return }
+        // What finds no room goes before the next bytes.
+        tls.dropOutput(kernel.sendNow(socket: sessions[slot].socket(side), tls.waitingOutput))
+    }
+
     private struct Transformed {
         /// For the target's socket, in the buffer.
         var wireBytes: Int
@@ -152,7 +168,7 @@ extension Worker where K: ~Copyable {
         let target = way == .upload ? sessions[slot].brokerTLS : sessions[slot].clientTLS
         guard let source else {
             guard let target, let count = unsafe target.seal(input, into: buffer.memory) else {
-                sealedBroken(way.target, target, slot)
+                sealedBroken(way.target, target, slot, isSending: true)
                 return nil
             }
             return Transformed(wireBytes: count, plainBytes: input.count, isClosed: false)
@@ -166,7 +182,7 @@ extension Worker where K: ~Copyable {
         guard var outcome = unsafe open(input, source, way, of: slot, into: between) else { return nil }
         guard outcome.plainBytes > 0 else { return outcome }
         guard let count = unsafe target.seal(between.bytes(outcome.plainBytes), into: buffer.memory) else {
-            sealedBroken(way.target, target, slot)
+            sealedBroken(way.target, target, slot, isSending: true)
             return nil
         }
         outcome.wireBytes = count
@@ -187,10 +203,12 @@ extension Worker where K: ~Copyable {
 
     /// Always false, for those who return it.
     @discardableResult
-    private mutating func sealedBroken(_ side: Side, _ tls: TLSConnection?, _ slot: Int) -> Bool {
-        let peer = side == .client ? "client" : "upstream"
-        let message = tls?.fault?.message ?? "SSL_read() failed"
-        logSession(.info, slot, "\(message) while proxying connection, the bytes of \(peer) are no TLS")
+    private mutating func sealedBroken(
+        _ side: Side, _ tls: TLSConnection?, _ slot: Int, isSending: Bool = false
+    ) -> Bool {
+        let message = tls?.fault?.message ?? (isSending ? "SSL_write() failed" : "SSL_read() failed")
+        let action = isSending ? "sending to" : "reading from"
+        logSession(.info, slot, "\(message) while proxying and \(action) \(side == .client ? "client" : "upstream")")
         close(slot, .tlsBroken)
         return false
     }

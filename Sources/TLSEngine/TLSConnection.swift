@@ -115,6 +115,17 @@ import ProxyConfig
         unsafe ctls_take_output(handle, into.baseAddress, into.count)
     }
 
+    /// All that waits. It goes on waiting: for a send that may take a part, which `dropOutput` is told.
+    package var waitingOutput: [UInt8] {
+        let count = outputBytes
+        guard count > 0 else { return [] }
+        return unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+            unsafe initialized = ctls_peek_output(handle, buffer.baseAddress, buffer.count)
+        }
+    }
+
+    package func dropOutput(_ count: Int) { unsafe ctls_drop_output(handle, count) }
+
     package enum Opened: Equatable {
         /// Plaintext written: may be none, for a part of a record, a ticket, a KeyUpdate.
         case bytes(Int)

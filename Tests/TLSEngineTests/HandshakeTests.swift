@@ -218,7 +218,7 @@ struct HandshakeTests {
             ("server.test", "ca.pem", nil), ("127.0.0.1", "ca.pem", nil),
             (
                 "server.test", "other.pem",
-                "upstream SSL certificate verify error: (20:unable to get local issuer certificate)"
+                "upstream SSL certificate verify error: (21:unable to verify the first certificate)"
             ),
             ("wrong.test", "ca.pem", "upstream SSL certificate does not match \"wrong.test\""),
             ("127.0.0.2", "ca.pem", "upstream SSL certificate does not match \"127.0.0.2\""),

@@ -145,6 +145,9 @@ int ctls_use_pair_key(ctls_connection *connection, const ctls_pair *pair);
 
 size_t ctls_output_bytes(const ctls_connection *connection);
 size_t ctls_take_output(ctls_connection *connection, void *into, size_t capacity);
+/// For a send that may take a part: what it took is dropped afterwards, and only that.
+size_t ctls_peek_output(const ctls_connection *connection, void *into, size_t capacity);
+void ctls_drop_output(ctls_connection *connection, size_t length);
 
 /// Plaintext into `output`; `*opened` is set whatever the result.
 int ctls_open(ctls_connection *connection, const void *input, size_t length, void *output, size_t capacity,
