@@ -39,6 +39,9 @@ static int is_set_up(SSL_CTX *ctx, const struct ctt_settings *settings) {
     if (settings->suites && !SSL_CTX_set_ciphersuites(ctx, settings->suites)) return 0;
     if (settings->groups && !SSL_CTX_set1_groups_list(ctx, settings->groups)) return 0;
     if (settings->signature_algorithms && !SSL_CTX_set1_sigalgs_list(ctx, settings->signature_algorithms)) return 0;
+    for (unsigned number = 0; number < settings->strange_extensions; number++) {
+        if (!SSL_CTX_add_custom_ext(ctx, 0x5a00 + number, SSL_EXT_CLIENT_HELLO, NULL, NULL, NULL, NULL, NULL)) return 0;
+    }
     // The one function of OpenSSL whose 0 means that all went well.
     if (settings->protocols_length > 0 &&
         SSL_CTX_set_alpn_protos(ctx, settings->protocols, (unsigned)settings->protocols_length) != 0)
@@ -57,6 +60,7 @@ static int is_aimed(SSL *ssl, const struct ctt_settings *settings) {
     if (settings->session_length == 0) return 1;
     const unsigned char *at = settings->session;
     SSL_SESSION *session = d2i_SSL_SESSION(NULL, &at, (long)settings->session_length);
+    if (session && settings->early_data_max > 0) SSL_SESSION_set_max_early_data(session, settings->early_data_max);
     int is_taken = session && SSL_set_session(ssl, session);
     SSL_SESSION_free(session);
     return is_taken;
@@ -129,6 +133,17 @@ size_t ctt_client_describe(void *client, int what, char *into, size_t capacity) 
     case CTT_GROUP:
         BIO_puts(memory, OBJ_nid2sn((int)SSL_get_negotiated_group(ssl)));
         break;
+    case CTT_REQUESTED_NAME:
+        if (SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name))
+            BIO_puts(memory, SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
+        break;
+    case CTT_EARLY_DATA:
+        if (SSL_get_early_data_status(ssl) == SSL_EARLY_DATA_ACCEPTED) BIO_puts(memory, "accepted");
+        if (SSL_get_early_data_status(ssl) == SSL_EARLY_DATA_REJECTED) BIO_puts(memory, "rejected");
+        break;
+    case CTT_EARLY_DATA_MAX:
+        BIO_printf(memory, "%u", SSL_SESSION_get_max_early_data(SSL_get0_session(ssl)));
+        break;
     default:
         print_server(memory, ssl, what);
     }
@@ -148,3 +163,9 @@ size_t ctt_client_session(void *client, unsigned char *into, size_t capacity) {
 int ctt_client_condition(void *client, int result) { return SSL_get_error(client, result); }
 
 void ctt_client_close(void *client) { SSL_shutdown(client); }
+
+int ctt_client_write_early(void *client, const void *bytes, size_t length) {
+    size_t written = 0;
+    ERR_clear_error();
+    return SSL_write_early_data(client, bytes, length, &written) == 1 && written == length;
+}

@@ -15,10 +15,10 @@ struct Faults {}
 
 /// A Weir for the length of `body`, whole again at the end. What `body` connected must be closed when it returns.
 func withHurtWeir(
-    main: String = "", stream: String, workers: Int = 1, expecting: [String] = [],
-    _ body: (WeirInstance) async throws -> Void
+    in directory: TemporaryDirectory? = nil, main: String = "", stream: String, workers: Int = 1,
+    expecting: [String] = [], _ body: (WeirInstance) async throws -> Void
 ) async throws {
-    try await withWeir(main: main, stream: stream, workers: workers, expecting: expecting) { weir in
+    try await withWeir(in: directory, main: main, stream: stream, workers: workers, expecting: expecting) { weir in
         let before = try await weir.settledDescriptors()
         try await body(weir)
         try await weir.isWhole(workers: workers)

@@ -44,6 +44,13 @@ package enum ProcessTable {
         return line.flatMap { Int($0.split(separator: " ")[1]) } ?? 0
     }
 
+    /// Memory that is the process's alone and backed by no file: its heap and stacks.
+    package static func anonymousKilobytes(of id: Int32) -> Int {
+        let rollup = contents(of: "/proc/\(id)/smaps_rollup")
+        let line = rollup.split(separator: "\n").first { $0.hasPrefix("Anonymous:") }
+        return line.flatMap { Int($0.split(separator: " ")[1]) } ?? 0
+    }
+
     package static func descriptorCount(of id: Int32) -> Int {
         ((try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(id)/fd")) ?? []).count
     }

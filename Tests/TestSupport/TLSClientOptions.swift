@@ -30,6 +30,10 @@ package struct TLSClientOptions: Sendable {
     package var applicationProtocols: [String] = []
     /// A session to resume.
     package var session: TLSTestStream.Session?
+    /// The session is said to allow so much early data, whatever the server said of it.
+    package var earlyDataMax: UInt32 = 0
+    /// So many extensions that nobody knows.
+    package var strangeExtensions: UInt32 = 0
     /// Whether `close` says close_notify before FIN.
     package var saysGoodbye = true
 
@@ -81,6 +85,8 @@ package struct TLSClientOptions: Sendable {
                 unsafe settings.protocols_length = protocols.count
                 unsafe settings.session = session.baseAddress
                 unsafe settings.session_length = session.count
+                unsafe settings.early_data_max = earlyDataMax
+                unsafe settings.strange_extensions = strangeExtensions
                 return unsafe ctt_client_configured(&settings)
             }
         }

@@ -37,6 +37,12 @@ package final class TLSTestStream: ByteStream {
         /// Names of authorities in the server's CertificateRequest, one a line.
         case authorityNames
         case group
+        /// On a server's side: what SNI asked for.
+        case requestedName
+        /// "accepted", "rejected", or "".
+        case earlyData
+        /// What the session that the server gave allows of it, in bytes.
+        case earlyDataMax
     }
 
     package let connection: TCPConnection
@@ -57,6 +63,13 @@ package final class TLSTestStream: ByteStream {
     ) throws {
         try self.init(over: TCPConnection(to: endpoint, from: source), options)
         try handshake(within: duration)
+    }
+
+    /// The server's side of an accepted connection.
+    init(over connection: TCPConnection, server handle: sending UnsafeMutableRawPointer) {
+        self.connection = connection
+        options = TLSClientOptions()
+        client = Mutex(unsafe Client(handle))
     }
 
     // MARK: Handshake
@@ -196,6 +209,14 @@ package final class TLSTestStream: ByteStream {
         }
     }
 
+    /// Before the handshake, with a session to resume: sends ClientHello and `bytes` behind it, as early data.
+    package func sendEarly(_ bytes: [UInt8]) throws {
+        try client.withLock { client in
+            guard client.writeEarly(bytes) else { throw TestFault("TLS early data: \(client.error)") }
+            try deliver(&client, Deadline(in: .seconds(5)))
+        }
+    }
+
     /// Asks for new keys on both sides (TLS 1.3).
     package func updateKeys() throws {
         try client.withLock { client in
@@ -251,6 +272,12 @@ package final class TLSTestStream: ByteStream {
     mutating func write(_ bytes: [UInt8]) -> Bool {
         if bytes.isEmpty { return true }
         if unsafe Int(ctt_client_write(handle, bytes, bytes.count)) == bytes.count { return true }
+        error = unsafe openSSLError(handle)
+        return false
+    }
+
+    mutating func writeEarly(_ bytes: [UInt8]) -> Bool {
+        if unsafe ctt_client_write_early(handle, bytes, bytes.count) == 1 { return true }
         error = unsafe openSSLError(handle)
         return false
     }

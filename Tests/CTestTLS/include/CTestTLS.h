@@ -32,6 +32,10 @@ struct ctt_settings {
     /// DER of a session to resume, from `ctt_client_session`.
     const unsigned char *session;
     size_t session_length;
+    /// The session is said to allow so much early data, whatever the server said.
+    unsigned early_data_max;
+    /// So many extensions that nobody knows, each empty.
+    unsigned strange_extensions;
 };
 
 /// A client over memory. NULL: `ctt_client_error(NULL, …)` says why.
@@ -53,6 +57,12 @@ enum {
     /// Names of authorities in the CertificateRequest, one a line.
     CTT_AUTHORITY_NAMES,
     CTT_GROUP,
+    /// On a server's side: what SNI asked for.
+    CTT_REQUESTED_NAME,
+    /// "accepted", "rejected", or nothing.
+    CTT_EARLY_DATA,
+    /// What the session that a server gave allows of it.
+    CTT_EARLY_DATA_MAX,
 };
 size_t ctt_client_describe(void *client, int what, char *into, size_t capacity);
 int ctt_client_is_reused(void *client);
@@ -78,5 +88,23 @@ void ctt_client_close(void *client);
 int ctt_client_update_key(void *client);
 /// Begins a handshake again (TLS 1.2). 1, or what SSL_do_handshake said.
 int ctt_client_renegotiate(void *client);
+/// Instead of the handshake's first step: 1 when ClientHello and the bytes are there to be taken.
+int ctt_client_write_early(void *client, const void *bytes, size_t length);
+
+struct ctt_server_settings {
+    /// Files in PEM: a chain and its key.
+    const char *certificate, *key;
+    /// A file: clients must show a certificate of it. NULL: none is asked for.
+    const char *authority;
+    int version_max;
+    const unsigned char *protocols;
+    size_t protocols_length;
+};
+
+/// What connections of one server share. NULL: `ctt_client_error(NULL, …)` says why.
+void *ctt_server_context(const struct ctt_server_settings *settings);
+void ctt_server_context_free(void *context);
+/// A server over memory, for all functions above that take a client.
+void *ctt_server_new(void *context);
 
 #endif
