@@ -60,7 +60,7 @@ package enum PortRegistry {
     }
 
     private static func isFree(_ endpoint: Endpoint) -> Bool {
-        let trial = socket(endpoint.family, Int32(SOCK_STREAM.rawValue), 0)
+        let trial = socket(endpoint.family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard trial >= 0 else { return false }
         defer { close(trial) }
         return unsafe endpoint.withAddress { unsafe bind(trial, $0, $1) } == 0
