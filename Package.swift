@@ -146,8 +146,8 @@ let package = Package(
         .testTarget(
             name: "SimulationTests",
             dependencies: [
-                "DataPlane", "ControlLink", "EventLoop", "LinuxIO", "MQTTWire", "ProxyConfig", "SessionCore",
-                "SharedState", "Vocabulary",
+                "CTestTLS", "Certificates", "DataPlane", "ControlLink", "EventLoop", "LinuxIO", "MQTTWire", "ProxyConfig",
+                "SessionCore", "SharedState", "TLSEngine", "Vocabulary",
             ], path: "Tests/Simulation", swiftSettings: swift),
         tests("SessionCoreTests", ["SessionCore", "Vocabulary"]),
         tests("DataPlaneTests", ["DataPlane", "LinuxIO", "ProxyConfig", "Vocabulary"]),

@@ -80,7 +80,12 @@ ctls_context *ctls_context_new(int is_server, unsigned protocols) {
     return context;
 }
 
-void ctls_context_free(ctls_context *context) { SSL_CTX_free(context->ctx); }
+/// OpenSSL frees the sessions of a context with it, and would have each taken out of the shared cache as well, which
+/// others still use, and whose memory may be gone before the last connection that holds the context.
+void ctls_context_free(ctls_context *context) {
+    SSL_CTX_sess_set_remove_cb(context->ctx, NULL);
+    SSL_CTX_free(context->ctx);
+}
 
 int ctls_context_set_ciphers(ctls_context *context, const char *list) {
     return SSL_CTX_set_cipher_list(context->ctx, list) == 1 ? 0 : -1;

@@ -132,6 +132,13 @@ struct Session: BitwiseCopyable {
         @inline(__always) get { MemoryLayout<Session>.offset(of: \.download)! }
     }
 
+    /// The variables of MQTT are empty again, and name no bytes.
+    mutating func forgetConnect() {
+        connect = nil
+        clientID = ByteRange()
+        userName = ByteRange()
+    }
+
     /// A broker was chosen and its connect begun; for the variables that list tries.
     var hasPresentTry: Bool { broker >= 0 }
 }

@@ -33,15 +33,22 @@ struct TLSBufferStack {
     /// More than this is given back to the system.
     private static let idleMax = 64
     private var idle: [TLSBuffer] = []
+    /// Taken and not given back.
+    private(set) var inUse = 0
 
     /// Nil: no memory.
     mutating func take() -> TLSBuffer? {
-        if let buffer = idle.popLast() { return buffer }
+        if let buffer = idle.popLast() {
+            inUse += 1
+            return buffer
+        }
         guard let base = unsafe malloc(TLSBuffer.capacity) else { return nil }
+        inUse += 1
         return unsafe TLSBuffer(base: base)
     }
 
     mutating func giveBack(_ buffer: TLSBuffer) {
+        inUse -= 1
         if idle.count < TLSBufferStack.idleMax {
             idle.append(buffer)
         } else {

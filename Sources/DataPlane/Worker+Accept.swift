@@ -148,7 +148,9 @@ extension Worker where K: ~Copyable {
             close(slot, .outOfResources)
             return
         }
-        if listeners[Int(sessions[slot].listener)].isTLS { beginHandshake(slot) } else { enterAfterHandshake(slot) }
+        // What was passed on by a listener with TLS is plaintext already.
+        let wantsTLS = listeners[Int(sessions[slot].listener)].isTLS && sessions[slot].clientTLS == nil
+        if wantsTLS { beginHandshake(slot) } else { enterAfterHandshake(slot) }
     }
 
     /// Preread, where the block asks for it, or content.

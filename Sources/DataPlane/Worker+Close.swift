@@ -30,8 +30,9 @@ extension Worker where K: ~Copyable {
         for way in [Way.upload, .download] where sessions[slot, way].machine.state == .sending { kernel.heedSend() }
         returnPipe(.upload, of: slot)
         returnPipe(.download, of: slot)
-        sayGoodbye(.client, of: slot)
-        sayGoodbye(.broker, of: slot)
+        // What one side was cut in, the other must not take for its end.
+        if reason != .brokerTruncated && reason != .brokerReset { sayGoodbye(.client, of: slot) }
+        if reason != .clientTruncated && reason != .clientReset { sayGoodbye(.broker, of: slot) }
         kernel.queueClose(descriptor: sessions[slot].client)
         if sessions[slot].broker >= 0 { kernel.queueClose(descriptor: sessions[slot].broker) }
         releaseIfDone(slot)

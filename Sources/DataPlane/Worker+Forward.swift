@@ -327,14 +327,19 @@ extension Worker where K: ~Copyable {
         let isLast = sessions[slot].upload.machine.state == .ended && sessions[slot].download.machine.state == .ended
         if settings.server.isHalfCloseAllowed && !isLast {
             returnPipe(way, of: slot)
-            sayGoodbye(way.target, of: slot)
+            // A cut is passed on as one.
+            if !sessions[slot, way].isTruncated { sayGoodbye(way.target, of: slot) }
             kernel.shutdownWriting(socket: sessions[slot].socket(way.target))
             return
         }
         if logs(.info, of: slot) {
             logSession(.info, slot, way == .upload ? "client disconnected" : "upstream disconnected")
         }
-        if sessions[slot, way].isTruncated { return close(slot, way == .upload ? .clientTruncated : .brokerTruncated) }
+        // The other direction has ended before, or has bytes to send that nobody waits for.
+        for end in [way, way.reverse] where sessions[slot, end].isTruncated {
+            guard sessions[slot, end].machine.state == .ended else { continue }
+            return close(slot, end == .upload ? .clientTruncated : .brokerTruncated)
+        }
         close(slot, way == .upload || settings.server.isHalfCloseAllowed ? .clientClosed : .brokerClosed)
     }
 
@@ -424,6 +429,7 @@ extension SendMode {
 extension Way {
     var source: Side { self == .upload ? .client : .broker }
     var target: Side { self == .upload ? .broker : .client }
+    var reverse: Way { self == .upload ? .download : .upload }
     var sourceOperation: Operation { self == .upload ? .receiveClient : .receiveBroker }
     var targetOperation: Operation { self == .upload ? .sendBroker : .sendClient }
 }

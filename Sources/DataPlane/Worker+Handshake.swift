@@ -24,6 +24,10 @@ extension Worker where K: ~Copyable {
     mutating func beginHandshake(_ slot: Int) {
         let server = settingsTable[sessions[slot].settings].server
         sessions[slot].machine.handshake()
+        // What was read before `pass` is ciphertext: the handshake takes it, it counts for nothing, and a CONNECT that
+        // was seen in it was none.
+        sessions[slot].upload.received = 0
+        sessions[slot].forgetConnect()
         sessions[slot].phaseDeadline = kernel.nowMilliseconds + UInt64(server.handshakeTimeoutMilliseconds)
         armTimer(slot)
         // Handed on by `pass` with its ClientHello.

@@ -40,6 +40,7 @@ static void *counting_realloc(void *block, size_t size, const char *file, int li
 // Before OpenSSL allocates anything: it refuses later.
 __attribute__((constructor)) static void count_allocations(void) {
     CRYPTO_set_mem_functions(counting_malloc, counting_realloc, counting_free);
+    ctt_count_connections();
 }
 
 long ctt_bytes_in_use(void) { return bytes_in_use; }

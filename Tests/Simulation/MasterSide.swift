@@ -9,13 +9,19 @@ import ProxyConfig
 import SharedState
 import Vocabulary
 
-/// One file.
+/// One file, and the certificates that it names.
 struct TextSource: ConfigurationSource {
     let text: String
     static let path = "/sim/weir.conf"
+    private static let certificates = "/sim/tls/"
     func file(_ path: String) -> Result<[UInt8], SourceFault> {
-        path == TextSource.path
-            ? .success(Array(text.utf8)) : .failure(SourceFault(code: 2, reason: "No such file or directory"))
+        if path == TextSource.path { return .success(Array(text.utf8)) }
+        if path.hasPrefix(TextSource.certificates),
+            let bytes = Credentials.shared.files[String(path.dropFirst(TextSource.certificates.count))]
+        {
+            return .success(bytes)
+        }
+        return .failure(SourceFault(code: 2, reason: "No such file or directory"))
     }
     func expand(_ mask: String) -> Result<[String], SourceFault> { .success([]) }
     func addresses(of host: String) -> Result<[IPAddress], SourceFault> {
@@ -43,6 +49,7 @@ final class MasterSide {
     /// Listeners of the committed configuration.
     private var present: [IPEndpoint: Listener] = [:]
     private var logFiles: [LogDestination: [Int32]] = [:]
+    private var sessionCaches: [SharedSessionCache: Int32] = [:]
     private(set) var isIdle = true
     private(set) var hasClosedListeners = false
     private(set) var refusals = 0
@@ -55,6 +62,7 @@ final class MasterSide {
 
     deinit {
         for number in logFiles.values.joined() { Descriptors.close(number) }
+        for number in sessionCaches.values { Descriptors.close(number) }
     }
 
     // MARK: - Loading
@@ -88,11 +96,22 @@ final class MasterSide {
                 let identity = try Memory.makeSealed(name: "listener", bytes)
                 send(.listener, index: index, descriptor: identity.number)
             }
+            for (index, cache) in configuration.sharedSessionCaches.enumerated() {
+                send(.sessionCache, index: index, descriptor: try memory(of: cache))
+            }
             send(.build)
             pending = (configuration, intent, fresh)
         } catch {
             world.fault("the master failed: \(error)")
         }
+    }
+
+    /// The same memory for the same cache, over reloads.
+    private func memory(of cache: SharedSessionCache) throws -> Int32 {
+        if let known = sessionCaches[cache] { return known }
+        let file = try SessionCacheRegion.makeFile(byteCount: cache.byteCount).release()
+        sessionCaches[cache] = file
+        return file
     }
 
     private func requests(_ configuration: Configuration) -> [GroupRequest] {

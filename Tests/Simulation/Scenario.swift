@@ -16,13 +16,23 @@ enum ConfigurationText {
     static let errorLog = "/sim/logs/error.log"
 
     static func make(_ world: World) -> String {
+        var text = makeHead(world)
+        text += "    map $mqtt_client_id $by_name { default g0; ~^c\\d*[13579] g1; }\n"
+        let groups = world.draw(2...5)
+        for group in 0..<groups { text += makeGroup(group, world) }
+        for port in 0..<ports where port == 0 || world.chance(80) { text += makeServer(port, groups: groups, world) }
+        return text + "}\n"
+    }
+
+    /// What stands before groups and servers. `last`: of the log's line.
+    static func makeHead(_ world: World, last: String = "") -> String {
         var text = """
             error_log \(errorLog) \(world.chance(70) ? "info" : "warn");
             \(world.chance(70) ? "worker_shutdown_timeout \(world.draw(1...20))s;" : "")
             events { worker_connections \(world.chance(20) ? world.draw(20...100) : 4000); }
             stream {
                 log_format line '$remote_addr:$remote_port $status $close_reason $bytes_received $bytes_sent '
-                    '"$upstream_addr" "$upstream_bytes_sent" "$upstream_bytes_received" "$mqtt_client_id" $session_time';
+                    '"$upstream_addr" "$upstream_bytes_sent" "$upstream_bytes_received" "$mqtt_client_id" $session_time\(last)';
                 access_log \(accessLog) line\(world.chance(30) ? " buffer=4k flush=2s" : "");
                 proxy_timeout \(world.draw(5...20))s;
                 proxy_connect_timeout \(world.draw(500...3000))ms;
@@ -34,11 +44,7 @@ enum ConfigurationText {
         if world.chance(20) { text += "    proxy_next_upstream_tries \(world.draw(1...3));\n" }
         if world.chance(20) { text += "    proxy_next_upstream_timeout \(world.draw(1...3))s;\n" }
         if world.chance(40) { text += "    proxy_buffer_size \(world.draw(1...16))k;\n" }
-        text += "    map $mqtt_client_id $by_name { default g0; ~^c\\d*[13579] g1; }\n"
-        let groups = world.draw(2...5)
-        for group in 0..<groups { text += makeGroup(group, world) }
-        for port in 0..<ports where port == 0 || world.chance(80) { text += makeServer(port, groups: groups, world) }
-        return text + "}\n"
+        return text
     }
 
     private static func makeGroup(_ group: Int, _ world: World) -> String {
@@ -109,6 +115,8 @@ extension Weather {
 /// Draws clients and brokers.
 struct Casting {
     let world: World
+    /// Long talks.
+    var bulkBytes = 300_000...900_000
 
     func makeClient(_ number: Int, _ socket: SimulatedSocket) -> Actor {
         var script: [Utterance] = []
@@ -167,7 +175,7 @@ struct Casting {
     }
 
     private func makeConversation() -> [Utterance] {
-        if world.chance(12) { return [Utterance(bytes: world.noise(world.draw(300_000...900_000)), pause: 0)] }
+        if world.chance(12) { return [Utterance(bytes: world.noise(world.draw(bulkBytes)), pause: 0)] }
         let sizeMax = world.chance(20) ? 20_000 : 300
         let pauseMax: UInt64 = world.chance(20) ? 3000 : 200
         return (0..<world.draw(0...15)).map { _ in

@@ -3,12 +3,14 @@
 // One run: the real worker in the simulated machine, from the first load to its end, with what must hold after each
 // turn and at the end.
 
+import CTestTLS
 import ControlLink
 import EventLoop
 import LinuxIO
 import ProxyConfig
 import SessionCore
 import SharedState
+import TLSEngine
 import Vocabulary
 
 @testable import DataPlane
@@ -18,34 +20,50 @@ final class Simulation {
     private enum Order: Int { case reload, abortedReload, refusedReload, reopen, health, quit, stop, deadline }
 
     private static let turnsMax = 400_000
+    /// Timers and slices of a reload make turns of their own, so many at most.
+    private static let idleTurnsMax = 5000
     /// Longer than any session may last without progress.
     private static let patience: UInt64 = 400_000
 
+    /// What sort of machine is drawn.
+    enum Flavour { case plain, tls }
+
     let seed: UInt64
+    let flavour: Flavour
     let world: World
     private let casting: Casting
+    let tlsCasting: TLSCasting
+    let tlsText: TLSConfigurationText
     private let region: SharedRegion
     private let master: MasterSide
     private let slot = WorkerSlot(index: 0)!
-    private var clients: [Int: Actor] = [:]
+    private(set) var clients: [Int: Actor] = [:]
     private var clientEndpoints: [IPEndpoint: Int] = [:]
-    private var brokers: [ObjectIdentifier: Actor] = [:]
+    private(set) var brokers: [ObjectIdentifier: Actor] = [:]
+    /// With what actors of TLS were cast, by actor.
+    var credentials: [ObjectIdentifier: TLSCasting.Credential] = [:]
     /// The worker's ends of all connections that it ever had with brokers, by the worker's end of the client.
-    private var pairs: [ObjectIdentifier: [SimulatedSocket]] = [:]
-    private var workerEnds: [Int: SimulatedSocket] = [:]
+    private(set) var pairs: [ObjectIdentifier: [SimulatedSocket]] = [:]
+    private(set) var workerEnds: [Int: SimulatedSocket] = [:]
     private var brokerCount = 0
     private var arrivalsLeft = 0
     private var mustBeEmpty = true
     private(set) var turns = 0
     private(set) var loggedLines = 0
     private(set) var endedInOrder = 0
+    var tlsTally = TLSTally()
+    /// Turns in a row that brought nothing.
+    private var idleTurns = 0
 
-    init(seed: UInt64) throws {
+    init(seed: UInt64, flavour: Flavour = .plain) throws {
         self.seed = seed
+        self.flavour = flavour
         var random = SeededRandom(seed: seed)
         let weather = Weather.draw(&random)
         world = World(seed: random.next(), weather: weather)
-        casting = Casting(world: world)
+        casting = Casting(world: world, bulkBytes: flavour == .tls ? 30_000...300_000 : 300_000...900_000)
+        tlsCasting = TLSCasting(world: world)
+        tlsText = TLSConfigurationText(world: world, verifiesBrokers: seed % 2 == 0)
         region = try SharedRegion.create(masterPID: 1, wallMilliseconds: World.wallStart)
         region.beginWorker(slot, pid: 2, isRespawn: false)
         let pair = try LinkEndpoint.makePair()
@@ -54,29 +72,35 @@ final class Simulation {
     }
 
     private let workerLink: Int32
+    private let connectionsBefore = ctt_connections_alive()
 
     deinit { region.detach() }
 
     var faults: [String] { world.faults }
+    /// What the worker has logged, for who looks into a fault.
+    var errorLog: String { master.logged(ConfigurationText.errorLog) }
 
     var summary: String {
         let report = region.workerReport(slot)
         return "\(turns) turns, \(loggedLines) sessions, \(endedInOrder) ended in order, \(report.refused) refused, "
             + "\(world.pumpedBytes) bytes spliced, \(world.cancels) cancels, \(report.buffersStarved) starved, "
             + "\(report.descriptorsStarved) times no descriptor, \(master.committedNumber) generations"
+            + (flavour == .tls ? ", \(tlsTally)" : "")
     }
 
     // MARK: - The run
 
     func run(clients count: Int) throws {
         prepare(count)
+        let tickets = flavour == .tls && world.chance(50) ? try TicketKeyRegion.create(nowMilliseconds: world.now) : nil
         var worker = Worker(
-            kernel: SimulatedKernel(world: world), region: region, tickets: nil, staples: nil,
+            kernel: SimulatedKernel(world: world), region: region, tickets: tickets.map(TicketKeySource.init),
+            staples: nil,
             identity: WorkerIdentity(slot: slot, processID: 2, hostname: Array("sim".utf8), descriptorLimit: 4000, seed: seed),
             link: LinkEndpoint(socket: Descriptor(workerLink)), signals: try SignalQueue([]))
         worker.watchLink()
         worker.watchSignals()
-        master.load(ConfigurationText.make(world), .commit)
+        master.load(text(), .commit)
         var isEnding = false
         while !worker.isDone {
             worker.turn()
@@ -87,7 +111,7 @@ final class Simulation {
             if turns % 32 == 0 { checkTables(worker) }
             isEnding = obey(worker, isEnding)
             if !isEnding, arrivalsLeft == 0, worker.sessions.count == 0, world.actorsAlive == 0 || world.isStuck,
-                master.isIdle
+                master.isIdle, !worker.hasSlices
             {
                 checkTables(worker)
                 checkQuiet(worker)
@@ -124,6 +148,22 @@ final class Simulation {
         world.schedule(.master(Order.deadline.rawValue), at: world.now + span + Simulation.patience)
     }
 
+    /// Nobody is left by now but who still moves bytes, however slowly: true where there are such.
+    private func checkTimeouts(_ worker: borrowing Worker<SimulatedKernel>) -> Bool {
+        var movesBytes = false
+        for slot in 0..<worker.sessions.highWater where worker.sessions[slot].machine.state != .free {
+            let machine = worker.sessions[slot].machine
+            if machine.state == .forwarding, worker.idleDeadline(of: slot) + 1000 > world.now {
+                movesBytes = true
+            } else {
+                world.fault("a session outlives its timeouts: \(machine.state), in flight \(machine.inFlight)")
+            }
+        }
+        return movesBytes
+    }
+
+    private func text() -> String { flavour == .tls ? tlsText.make() : ConfigurationText.make(world) }
+
     private func obey(_ worker: borrowing Worker<SimulatedKernel>, _ isEnding: Bool) -> Bool {
         var isEnding = isEnding
         let orders = world.masterEvents
@@ -131,9 +171,9 @@ final class Simulation {
         for number in orders {
             guard let order = Order(rawValue: number), !isEnding || order == .deadline else { continue }
             switch order {
-            case .reload: master.load(ConfigurationText.make(world), .commit)
-            case .abortedReload: master.load(ConfigurationText.make(world), .abort)
-            case .refusedReload: master.load(ConfigurationText.make(world), .withoutSlots)
+            case .reload: master.load(text(), .commit)
+            case .abortedReload: master.load(text(), .abort)
+            case .refusedReload: master.load(text(), .withoutSlots)
             case .reopen: master.reopenLogs()
             case .health: master.flipHealth()
             case .quit, .stop:
@@ -144,7 +184,7 @@ final class Simulation {
                 isEnding = true
                 if order == .quit { master.quit() } else { master.stop() }
             case .deadline:
-                if worker.sessions.count > 0 { world.fault("\(worker.sessions.count) sessions outlive their timeouts") }
+                if checkTimeouts(worker) { world.schedule(.master(number), at: world.now + Simulation.patience) }
             }
         }
         return isEnding
@@ -152,7 +192,10 @@ final class Simulation {
 
     private func arrive(_ number: Int) {
         arrivalsLeft -= 1
-        let port = ConfigurationText.firstPort + UInt16(world.draw(0...ConfigurationText.ports - 1))
+        let port =
+            flavour == .tls
+            ? Door.allCases[world.draw(0...Door.allCases.count - 1)].rawValue
+            : ConfigurationText.firstPort + UInt16(world.draw(0...ConfigurationText.ports - 1))
         let local = IPEndpoint(address: IPAddress(ipv4: 0), port: port)
         guard let listener = world.listenerAt[local], listener.queue.count < 511 else { return }
         let remote = IPEndpoint(
@@ -166,6 +209,11 @@ final class Simulation {
         workerEnds[number] = workerEnd
         world.actorsAlive += 1
         let actor = casting.makeClient(number, ownEnd)
+        if let door = Door(rawValue: port), let (channel, credential) = tlsCasting.client(at: door, ownEnd) {
+            actor.channel = channel
+            credentials[ObjectIdentifier(actor)] = credential
+            actor.name += " (TLS at \(door))"
+        }
         clients[number] = actor
         world.schedule(actor, at: world.now)
         world.offer(workerEnd, to: listener)
@@ -178,6 +226,12 @@ final class Simulation {
         ownEnd.join(workerEnd)
         world.actorsAlive += 1
         let actor = casting.makeBroker(brokerCount, ownEnd)
+        if address.port == TLSConfigurationText.brokerPort {
+            let (channel, credential) = tlsCasting.broker(ownEnd)
+            actor.channel = channel
+            credentials[ObjectIdentifier(actor)] = credential
+            actor.name += " (TLS)"
+        }
         brokers[ObjectIdentifier(workerEnd)] = actor
         world.schedule(actor, at: world.now)
     }
@@ -189,7 +243,7 @@ final class Simulation {
             let broker = worker.sessions[slot].broker
             guard broker >= 0 else { continue }
             switch worker.sessions[slot].machine.state {
-            case .connecting, .forwarding:
+            case .connecting, .securing, .forwarding:
                 guard let client = world.socket(worker.sessions[slot].client, for: "pair"),
                     let socket = world.socket(broker, for: "pair")
                 else { continue }
@@ -202,6 +256,8 @@ final class Simulation {
     }
 
     private func checkTurn(_ worker: borrowing Worker<SimulatedKernel>) {
+        idleTurns = world.batchCount == 0 ? idleTurns + 1 : 0
+        if idleTurns == Simulation.idleTurnsMax { world.fault("\(idleTurns) turns in a row for nothing") }
         if !worker.starved.isEmpty { world.fault("sessions are left to starve") }
         let active = region.workerReport(slot).active
         if active != UInt64(worker.sessions.count) {
@@ -220,12 +276,18 @@ final class Simulation {
         var living = 0
         var pipes = worker.idlePipes.count
         var atPeers = 0
+        var connections = 0
+        var sealedBuffers = 0
         for slot in 0..<worker.sessions.highWater {
             let state = worker.sessions[slot].machine.state
             guard state != .free else { continue }
             living += 1
             operations += worker.sessions[slot].machine.inFlight.rawValue.nonzeroBitCount
+            for side in [worker.sessions[slot].clientTLS, worker.sessions[slot].brokerTLS] where side != nil {
+                connections += 1
+            }
             for way in [Way.upload, .download] {
+                if worker.sessions[slot, way].sealed != nil { sealedBuffers += 1 }
                 if let buffer = worker.sessions[slot, way].buffer { buffers.append(buffer.number) }
                 if let pipe = worker.sessions[slot, way].pipe {
                     pipes += 1
@@ -245,6 +307,13 @@ final class Simulation {
         if Set(buffers).count != buffers.count || buffers.count != world.heldBufferCount {
             world.fault("\(world.heldBufferCount) buffers are out, sessions name \(buffers)")
         }
+        if worker.tlsBuffers.inUse != sealedBuffers {
+            world.fault("\(worker.tlsBuffers.inUse) buffers of TLS are out, sessions name \(sealedBuffers)")
+        }
+        let alive = ctt_connections_alive() - connectionsBefore
+        if flavour == .tls, alive != connections + world.channelsAlive {
+            world.fault("\(alive) connections of TLS, sessions name \(connections), actors \(world.channelsAlive)")
+        }
         let inKernel = world.inFlightTokens.count {
             Operation(rawValue: $0.operation)?.inFlight != nil
         }
@@ -261,6 +330,7 @@ final class Simulation {
             world.fault("\(worker.settingsTable.count) settings are left of \(committed.servers.count) servers")
         }
         if worker.generations.count != 1 { world.fault("\(worker.generations.count) generations are left") }
+        if !worker.dueHandshakes.isEmpty { world.fault("\(worker.dueHandshakes.count) handshakes are due for nobody") }
         if worker.timers.armedCount != 0 { world.fault("\(worker.timers.armedCount) timers are armed for nobody") }
         let listening = worker.listeners.count { $0.descriptor >= 0 }
         if listening != committed.listeners.count { world.fault("\(listening) of \(committed.listeners.count) listen") }
@@ -281,7 +351,10 @@ final class Simulation {
             let received = Int(fields[3]) ?? -1
             let sent = Int(fields[4]) ?? -1
             guard let end = workerEnds[number] else { continue }
-            if received != end.heardReceived || sent != end.heardSent {
+            if flavour == .tls { tlsTally.count(line) }
+            if isSealed(number) {
+                checkPlainCounts(number, received, sent, line)
+            } else if received != end.heardReceived || sent != end.heardSent {
                 world.fault("the line says \(received)/\(sent), the socket \(end.heardReceived)/\(end.heardSent): \(line)")
             }
             checkEnd(number, reason: fields[2], line)
@@ -305,9 +378,11 @@ final class Simulation {
 
     /// A session that ended in order has lost nothing.
     private func checkEnd(_ number: Int, reason: Substring, _ line: Substring) {
+        if flavour == .tls { checkTLSEnd(number, String(reason), line) }
         guard let client = clients[number], let end = workerEnds[number],
             let brokerEnd = pairs[ObjectIdentifier(end)]?.last, let broker = brokers[ObjectIdentifier(brokerEnd)]
         else { return }
+        guard !hasHeardHello(broker) else { return }
         if reason == "client_closed", client.hasSpokenOut, broker.farewell == .orderly, broker.received != client.sent {
             world.fault("\(client.name) sent \(client.sent.count), \(broker.name) got \(broker.received.count): \(line)")
         }
@@ -322,10 +397,10 @@ final class Simulation {
         for (number, client) in clients {
             guard let end = workerEnds[number] else { continue }
             let met = (pairs[ObjectIdentifier(end)] ?? []).compactMap { brokers[ObjectIdentifier($0)] }
-            let talked = met.filter { !$0.received.isEmpty }
+            let talked = met.filter { !$0.received.isEmpty && !hasHeardHello($0) }
             if talked.count > 1 { world.fault("\(client.name) was given to \(talked.map(\.name))") }
             for broker in talked where !isBeginning(broker.received, of: client.sent) {
-                world.fault("\(broker.name) got other bytes than \(client.name) sent")
+                world.fault("\(broker.name) got \(broker.received.count) other bytes than \(client.name) sent")
             }
             guard let broker = met.last(where: { !$0.sent.isEmpty }) else { continue }
             // `return` and refusals speak for themselves; behind a broker every byte is the broker's.

@@ -44,6 +44,9 @@ extension World {
         return true
     }
 
+    /// What the last turn brought.
+    var batchCount: Int { batch.count }
+
     func nextCompletion() -> Completion? {
         guard batchNext < batch.count else { return nil }
         let entry = batch[batchNext]

@@ -67,6 +67,8 @@ struct Weather {
     /// What a connect to an address will come to: after how long, and the result.
     var connectFate: (IPEndpoint) -> (delay: UInt64, result: Int32) = { _ in (0, 0) }
     var actorsAlive = 0
+    /// Actors that speak TLS hold so many connections of OpenSSL.
+    var channelsAlive = 0
     /// What a run has come by, for the reader of its output.
     var pumpedBytes = 0
     var cancels = 0

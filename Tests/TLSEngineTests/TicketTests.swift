@@ -125,6 +125,30 @@ struct TicketTests {
         var id: [UInt8] = []
         var bytes: [UInt8] = []
         var expires: UInt64 = 0
+
+        var handle: SessionCacheHandle {
+            let pointer = unsafe Unmanaged.passUnretained(self).toOpaque()
+            return unsafe SessionCacheHandle(
+                cache: pointer,
+                put: { cache, id, idCount, bytes, count, expires in
+                    let one = unsafe Unmanaged<OneSession>.fromOpaque(cache!).takeUnretainedValue()
+                    one.id = unsafe Array(UnsafeBufferPointer(start: id, count: idCount))
+                    one.bytes = unsafe Array(UnsafeBufferPointer(start: bytes, count: count))
+                    one.expires = expires
+                    return 0
+                },
+                get: { cache, id, idCount, out, capacity, now in
+                    let one = unsafe Unmanaged<OneSession>.fromOpaque(cache!).takeUnretainedValue()
+                    let asked = unsafe Array(UnsafeBufferPointer(start: id, count: idCount))
+                    guard asked == one.id, now < one.expires, one.bytes.count <= capacity else { return 0 }
+                    unsafe out!.update(from: one.bytes, count: one.bytes.count)
+                    return Int32(one.bytes.count)
+                },
+                remove: { cache, id, idCount in
+                    let one = unsafe Unmanaged<OneSession>.fromOpaque(cache!).takeUnretainedValue()
+                    if unsafe Array(UnsafeBufferPointer(start: id, count: idCount)) == one.id { one.id = [] }
+                })
+        }
     }
 
     @Test(
@@ -134,34 +158,13 @@ struct TicketTests {
         ])
     func cached(version: TLSProtocols) throws {
         let cache = OneSession()
-        let pointer = unsafe Unmanaged.passUnretained(cache).toOpaque()
-        let handle = unsafe SessionCacheHandle(
-            cache: pointer,
-            put: { cache, id, idCount, bytes, count, expires in
-                let one = unsafe Unmanaged<OneSession>.fromOpaque(cache!).takeUnretainedValue()
-                one.id = unsafe Array(UnsafeBufferPointer(start: id, count: idCount))
-                one.bytes = unsafe Array(UnsafeBufferPointer(start: bytes, count: count))
-                one.expires = expires
-                return 0
-            },
-            get: { cache, id, idCount, out, capacity, now in
-                let one = unsafe Unmanaged<OneSession>.fromOpaque(cache!).takeUnretainedValue()
-                let asked = unsafe Array(UnsafeBufferPointer(start: id, count: idCount))
-                guard asked == one.id, now < one.expires, one.bytes.count <= capacity else { return 0 }
-                unsafe out!.update(from: one.bytes, count: one.bytes.count)
-                return Int32(one.bytes.count)
-            },
-            remove: { cache, id, idCount in
-                let one = unsafe Unmanaged<OneSession>.fromOpaque(cache!).takeUnretainedValue()
-                if unsafe Array(UnsafeBufferPointer(start: id, count: idCount)) == one.id { one.id = [] }
-            })
         let settings = TLSServerSettings.mutual(.optional) { settings in
             settings.common.protocols = version
             settings.usesTickets = false
             settings.sessionCache.kind = .kept
             settings.sessionCache.sharedName = "shared"
         }
-        let workers = try (0..<2).map { _ in try TLSServerContext(settings, tickets: nil, cache: handle) }
+        let workers = try (0..<2).map { _ in try TLSServerContext(settings, tickets: nil, cache: cache.handle) }
         let client = try TLSClientContext(.with(certificate: "client"))
         let store = try #require(TLSSessionStore(capacity: 1))
         #expect(!Self.isResumed(client, workers[0], store))
@@ -176,5 +179,29 @@ struct TicketTests {
         link.handshake()
         #expect(link.server.connection.clientRefusal != nil)
         #expect(cache.id.isEmpty)
+    }
+
+    /// A reload frees contexts whose sessions other workers go on with. OpenSSL keeps a `builtin` cache beside the
+    /// shared one, and empties it with the context.
+    @Test("a context that goes leaves the shared sessions where they are")
+    func contextGoes() throws {
+        let cache = OneSession()
+        var settings = TLSServerSettings.with("server") { settings in
+            settings.common.protocols = .tls12
+            settings.usesTickets = false
+            settings.sessionCache.kind = .kept
+            settings.sessionCache.sharedName = "shared"
+            settings.sessionCache.builtinSessions = 10
+        }
+        let client = try TLSClientContext(.with())
+        let store = try #require(TLSSessionStore(capacity: 1))
+        do {
+            let old = try TLSServerContext(settings, tickets: nil, cache: cache.handle)
+            #expect(!Self.isResumed(client, old, store))
+        }
+        #expect(!cache.id.isEmpty)
+        settings.prefersServerCiphers = true
+        let new = try TLSServerContext(settings, tickets: nil, cache: cache.handle)
+        #expect(Self.isResumed(client, new, store))
     }
 }

@@ -6,6 +6,7 @@
 #define WEIR_CTESTTLS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /// Bytes of the blocks that OpenSSL has allocated on this thread, less those that it has freed there.
 long ctt_bytes_in_use(void);
@@ -106,5 +107,32 @@ void *ctt_server_context(const struct ctt_server_settings *settings);
 void ctt_server_context_free(void *context);
 /// A server over memory, for all functions above that take a client.
 void *ctt_server_new(void *context);
+
+// For a simulation: see peer.c.
+
+/// All that OpenSSL draws on this thread follows from `seed`, until `ctt_unseed`.
+void ctt_seed(uint64_t seed);
+void ctt_unseed(void);
+/// Called once, before any connection is made.
+void ctt_count_connections(void);
+/// Connections (SSL) of everybody that were made on this thread, less those that were freed there.
+long ctt_connections_alive(void);
+
+/// `version`: the latest that it speaks, 12 or 13. `chain`, `key`: PEM, or NULL for none. A client's context keeps the
+/// latest session. NULL: the certificate or the key is not usable.
+void *ctt_context_new(int is_server, int version, const char *chain, const char *key);
+void ctt_context_free(void *context);
+/// One side of a connection, which side is the context's to say. It works with `ctt_client_feed`, `_take`, `_write`,
+/// `_update_key` and `_free`. `name`: the server that a client asks for, or NULL.
+void *ctt_peer_new(void *context, const char *name, int resumes);
+/// 1: done; 0: it waits for bytes; -1: failed.
+int ctt_peer_handshake(void *peer);
+/// Bytes; 0: it waits for more; -1: close_notify; -2: failed.
+int ctt_peer_read(void *peer, void *into, size_t capacity);
+/// Says close_notify.
+void ctt_peer_close(void *peer);
+/// The common name of the other side's certificate.
+size_t ctt_peer_name(void *peer, char *into, size_t capacity);
+int ctt_peer_is_resumed(void *peer);
 
 #endif
