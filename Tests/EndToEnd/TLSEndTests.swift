@@ -221,7 +221,9 @@ struct TLSEndTests {
             try client.send("I see")
             client.close()
             #expect(try await weir.sessionEnd(of: name).outcome == "200 client_closed")
-            #expect(heard.withLock { $0 } == Array("I see".utf8))
+            try await eventually("the broker hears it: \(heard.withLock { $0 })") {
+                heard.withLock { $0 } == Array("I see".utf8)
+            }
         }
     }
 
