@@ -63,7 +63,7 @@ let package = Package(
         library("Balancing", ["Vocabulary"]),
         library("Patterns", ["CPCRE2", "Vocabulary"]),
         library("Health", ["Vocabulary", "Patterns"]),
-        library("ProxyConfig", ["Vocabulary", "Patterns"]),
+        library("ProxyConfig", ["Vocabulary", "Patterns", "TLSWire"]),
         library("SessionCore", ["Vocabulary"]),
 
         // Kernel: the only floor that knows Linux.
@@ -136,7 +136,7 @@ let package = Package(
             swiftSettings: swift),
         .testTarget(
             name: "HygieneTests", dependencies: ["TestSupport", "weir"], path: "Tests/Hygiene", swiftSettings: swift),
-        tests("ProxyConfigTests", ["ProxyConfig", "Patterns", "Vocabulary"]),
+        tests("ProxyConfigTests", ["ProxyConfig", "Patterns", "TLSWire", "Vocabulary"]),
         tests(
             "PerfTests",
             ["Fleet", "TestSupport", "Vocabulary", .product(name: "Histogram", package: "hdrhistogram-swift")]),
@@ -150,7 +150,9 @@ let package = Package(
                 "SessionCore", "SharedState", "TLSEngine", "Vocabulary",
             ], path: "Tests/Simulation", swiftSettings: swift),
         tests("SessionCoreTests", ["SessionCore", "Vocabulary"]),
-        tests("DataPlaneTests", ["DataPlane", "LinuxIO", "ProxyConfig", "Vocabulary"]),
+        tests(
+            "DataPlaneTests",
+            ["DataPlane", "CShared", "LinuxIO", "ProxyConfig", "SharedState", "TLSEngine", "Vocabulary"]),
         .target(
             name: "CTestTLS", path: "Tests/CTestTLS", cSettings: c,
             linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),

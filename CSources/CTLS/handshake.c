@@ -209,6 +209,8 @@ size_t ctls_client_refusal(ctls_connection *connection, char *out, size_t capaci
                           X509_verify_cert_error_string(result));
     } else if (context->verification == CTLS_VERIFY_ON && SSL_get0_peer_certificate(connection->ssl) == NULL) {
         length = snprintf(out, capacity, "client sent no required SSL certificate");
+    } else if (connection->status_fault != NULL) {
+        length = snprintf(out, capacity, "client SSL certificate verify error: %s", connection->status_fault);
     }
     if (length > 0) {
         SSL_CTX_remove_session(connection->first->ctx, SSL_get0_session(connection->ssl));

@@ -76,6 +76,8 @@ struct ctls_connection {
     ctls_stash *unsent;
     uint8_t *name;
     char *fault;
+    /// What a responder's answer has against the client's certificate; NULL: nothing. Words that last.
+    const char *status_fault;
     ctls_store *store;
     uint8_t *store_key;
     uint16_t store_key_length;

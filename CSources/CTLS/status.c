@@ -292,3 +292,11 @@ int ctls_chain_check(const ctls_chain *chain, size_t index, const uint8_t *der, 
     OCSP_RESPONSE_free(response);
     return result;
 }
+
+/// nginx's words (ngx_ssl_ocsp_get_status).
+void ctls_set_client_status(ctls_connection *connection, int status) {
+    connection->status_fault = status == CTLS_STATUS_GOOD      ? NULL
+                               : status == CTLS_STATUS_REVOKED ? "certificate revoked"
+                               : status == CTLS_STATUS_UNKNOWN ? "certificate status unknown"
+                                                               : "certificate status request failed";
+}

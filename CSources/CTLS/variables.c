@@ -233,15 +233,16 @@ static void put_days(writer *out, const X509 *certificate) {
     }
 }
 
-static void put_verification(writer *out, const SSL *ssl) {
+static void put_verification(writer *out, const ctls_connection *connection) {
+    const SSL *ssl = connection->ssl;
     long result = SSL_get_verify_result(ssl);
     if (SSL_get0_peer_certificate(ssl) == NULL) {
         put_text(out, "NONE");
-    } else if (result == X509_V_OK) {
+    } else if (result == X509_V_OK && connection->status_fault == NULL) {
         put_text(out, "SUCCESS");
     } else {
         put_text(out, "FAILED:");
-        put_text(out, X509_verify_cert_error_string(result));
+        put_text(out, result == X509_V_OK ? connection->status_fault : X509_verify_cert_error_string(result));
     }
 }
 
@@ -403,7 +404,7 @@ size_t ctls_variable(ctls_connection *connection, enum ctls_variable which, uint
         put_peer_signature_algorithm(&out, ssl);
         break;
     case CTLS_CLIENT_VERIFICATION:
-        put_verification(&out, ssl);
+        put_verification(&out, connection);
         break;
     case CTLS_CURVE:
         nid = (int)SSL_get_negotiated_group(ssl);

@@ -57,6 +57,8 @@ struct Session: BitwiseCopyable {
     var settings: UInt32 = 0
     /// Index into the worker's listeners.
     var listener: UInt16 = 0
+    /// Among the worker's inquiries, while OCSP responders are asked; -1: none.
+    var inquiry: Int32 = -1
     /// How often `pass` has handed it on.
     var passes: UInt8 = 0
     var isHandshakeDone = false
@@ -139,8 +141,8 @@ struct Session: BitwiseCopyable {
         userName = ByteRange()
     }
 
-    /// A broker was chosen and its connect begun; for the variables that list tries.
-    var hasPresentTry: Bool { broker >= 0 }
+    /// A broker was chosen and its connect begun; for the variables that list tries. A responder is no broker.
+    var hasPresentTry: Bool { broker >= 0 && inquiry < 0 }
 }
 
 /// The numbers of a CONNECT.

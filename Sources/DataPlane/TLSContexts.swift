@@ -75,6 +75,11 @@ final class TLSSharing {
         regions[name] = try SessionCacheRegion.attach(descriptor, known: former.regions.values)
     }
 
+    /// Nil: each question is asked.
+    func statusCache(_ settings: TLSServerSettings) -> StatusCache? {
+        settings.clientOCSPCache.flatMap { regions[$0.sharedName] }.map(StatusCache.init)
+    }
+
     func makeContext(_ settings: TLSServerSettings) throws(TLSFault) -> TLSServerContext {
         let region = settings.sessionCache.sharedName.flatMap { regions[$0] }
         return try TLSServerContext(

@@ -14,6 +14,8 @@ extension Worker where K: ~Copyable {
     mutating func close(_ slot: Int, _ reason: CloseReason) {
         guard sessions[slot].machine.close(reason) else { return }
         timers.disarm(slot)
+        // An OCSP responder is no broker, and no log shall take it for one.
+        if sessions[slot].inquiry >= 0 { closeResponder(slot) }
         logAccess(slot)
         region.countClosed(identity.slot, reason)
         letGoOfRouting(slot)
@@ -46,6 +48,7 @@ extension Worker where K: ~Copyable {
             sessions[slot, way].own.free()
             sessions[slot, way].behind.free()
         }
+        endInquiry(slot)
         sessions[slot].clientTLS?.free()
         sessions[slot].brokerTLS?.free()
         sessions[slot].clientTLS = nil
@@ -66,7 +69,7 @@ extension Worker where K: ~Copyable {
         for slot in 0..<sessions.highWater {
             switch sessions[slot].machine.state {
             case .free, .closing: continue
-            case .routing, .handshaking, .prereading, .connecting, .securing, .forwarding, .responding:
+            case .routing, .handshaking, .asking, .prereading, .connecting, .securing, .forwarding, .responding:
                 close(slot, reason)
             }
         }

@@ -370,11 +370,13 @@ extension Worker where K: ~Copyable {
             let slot = Int(entry.slot)
             guard sessions[slot].generation == entry.generation else { continue }
             switch sessions[slot].machine.state {
-            case .handshaking:
+            case .handshaking where entry.way == .upload:
                 resumeHandshake(slot)
+            case .asking where entry.way == .download:
+                askMore(slot)
             case .securing where sessions[slot].connectError == 0:
                 secureMore(slot)
-            case .prereading:
+            case .prereading where entry.way == .upload:
                 prereadMore(slot)
             case .forwarding where sessions[slot, entry.way].machine.state == .held:
                 perform(sessions[slot, entry.way].machine.resumed(), entry.way, of: slot)

@@ -166,6 +166,12 @@ extension Worker where K: ~Copyable {
     private mutating func endHandshake(_ slot: Int) {
         guard let tls = sessions[slot].clientTLS else { preconditionFailure("a handshake without its connection") }
         logKeys(slot)
+        if !beginAsking(slot, tls) { decideAboutClient(slot) }
+    }
+
+    /// All is known of the client's certificate.
+    mutating func decideAboutClient(_ slot: Int) {
+        guard let tls = sessions[slot].clientTLS else { preconditionFailure("a client without its connection") }
         if let refusal = tls.clientRefusal {
             logSession(.info, slot, "\(refusal) while SSL handshaking")
             return close(slot, .tlsClientRefused)

@@ -108,6 +108,7 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
     /// Steps of handshakes that this turn has done.
     var handshakeSteps = 0
     var certificates = CertificateCache()
+    var inquiries = StatusInquiries()
     /// The automatic keys of session tickets; nil where nobody shares them.
     let tickets: TicketKeySource?
     /// Fetched OCSP responses; nil where nobody fetches any.
@@ -218,6 +219,8 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
             releaseIfDone(slot)
         case .handshaking:
             handshakeCompleted(operation, completion, of: slot)
+        case .asking:
+            askingCompleted(operation, completion, of: slot)
         case .securing:
             secureCompleted(operation, completion, of: slot)
         case .prereading:
@@ -261,7 +264,7 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
 
     private mutating func timerExpired(_ slot: Int, now: UInt64) {
         switch sessions[slot].machine.state {
-        case .handshaking, .prereading, .connecting, .securing, .responding:
+        case .handshaking, .asking, .prereading, .connecting, .securing, .responding:
             guard sessions[slot].phaseDeadline <= now else { return armTimer(slot) }
             phaseTimedOut(slot)
         case .forwarding:
@@ -276,6 +279,8 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
         case .handshaking:
             logSession(.info, slot, "client timed out (110: Connection timed out) while SSL handshaking")
             close(slot, .tlsHandshakeTimeout)
+        case .asking:
+            askingTimedOut(slot)
         case .securing:
             securingTimedOut(slot)
         case .prereading:

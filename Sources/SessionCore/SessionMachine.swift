@@ -3,7 +3,9 @@
 // The phases of a session and what of it is in the kernel. Pure; the worker asks and obeys.
 //
 //                   ┌──handshake──▶ handshaking ──preread──▶ prereading ◀──preread──┐
-//                   │                    └──────route──┐         │ route            │
+//                   │           ask │ ▲ answered       │         │                  │
+//                   │               ▼ │     └──route──┐          │ route            │
+//                   │              asking              │         │                  │
 //     free ──begin──▶ routing ◀────────────────────────┴─────────┘                  │
 //                   │  ▲  └────────────────────────────────(a listener that reads)──┘
 //                   │  └──────────────retry───────────────┐
@@ -32,7 +34,7 @@ package struct OperationSet: OptionSet, Sendable, BitwiseCopyable {
 
 package struct SessionMachine: Sendable, BitwiseCopyable {
     package enum State: Sendable, BitwiseCopyable {
-        case free, routing, handshaking, prereading, connecting, securing, forwarding, responding, closing
+        case free, routing, handshaking, asking, prereading, connecting, securing, forwarding, responding, closing
     }
 
     package private(set) var state = State.free
@@ -49,6 +51,17 @@ package struct SessionMachine: Sendable, BitwiseCopyable {
     /// The client begins with TLS.
     package mutating func handshake() {
         precondition(state == .routing)
+        state = .handshaking
+    }
+
+    /// Shaken hands; whether the client's certificate was revoked is somebody else's to say.
+    package mutating func ask() {
+        precondition(state == .handshaking && inFlight.isEmpty)
+        state = .asking
+    }
+
+    package mutating func answered() {
+        precondition(state == .asking && inFlight.isEmpty)
         state = .handshaking
     }
 

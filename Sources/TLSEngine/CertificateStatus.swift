@@ -21,6 +21,27 @@ package enum CertificateStatus: Sendable, Equatable, BitwiseCopyable {
     }
 }
 
+/// What a client's certificates are worth when all was asked.
+package enum ClientStatus: Sendable, Equatable, BitwiseCopyable {
+    case answered(CertificateStatus)
+    /// A responder was not found, did not answer, or not so that one could believe it.
+    case unanswered
+}
+
+extension TLSConnection {
+    /// Before `clientRefusal` is asked; `$ssl_client_verify` tells it, too.
+    package func setClientStatus(_ status: ClientStatus) {
+        let number =
+            switch status {
+            case .answered(.good): CTLS_STATUS_GOOD
+            case .answered(.revoked): CTLS_STATUS_REVOKED
+            case .answered(.unknown): CTLS_STATUS_UNKNOWN
+            case .unanswered: CTLS_STATUS_UNANSWERED
+            }
+        unsafe ctls_set_client_status(handle, Int32(number))
+    }
+}
+
 /// Who may sign an answer.
 package enum ResponderTrust: Sendable, Equatable {
     /// The certificate's issuer or whom it delegates it to, with a chain to a certificate that is trusted. nginx: the

@@ -97,14 +97,24 @@ struct TLSDiagnosticTests {
             "\(tlsPair) server { listen 1 ssl; return a; ssl_session_cache shared:a:1m; }\n"
                 + "server { listen 2 ssl; return a; ssl_session_cache §shared:a:2m; }",
             "the size 2097152 of shared memory zone \"a\" conflicts with already declared size 1048576", "one size"),
-        tls("ssl_ocsp §on;", "Weir does not ask OCSP responders about client certificates yet", "ssl_crl"),
+        tls(
+            "ssl_ocsp §leaf; ssl_verify_client optional_no_ca;",
+            "\"ssl_ocsp\" is incompatible with \"ssl_verify_client optional_no_ca\"", "ssl_verify_client on;"),
+        tls(
+            "ssl_ocsp on; ssl_verify_client on; ssl_client_certificate c.pem; ssl_ocsp_responder §http://nosuch.example/;",
+            "host not found in OCSP responder \"http://nosuch.example/\" in \"ssl_ocsp_responder\"", "does not resolve"),
         tls("ssl_ocsp §lef;", "invalid value \"lef\"", "did you mean \"leaf\"?"),
         tls("ssl_ocsp_cache §x;", "invalid OCSP cache \"x\"", "shared:NAME:SIZE"),
-        tls("ssl_ocsp_responder §x;", "\"ssl_ocsp_responder\" directive invalid value", "http://"),
         tls("ssl_stapling_responder §https://x/;", "\"ssl_stapling_responder\" directive invalid value", "http://"),
         tls(
             "ssl_stapling on; ssl_trusted_certificate §x;",
             "cannot load CA certificate \"/etc/weir/x\": No such file or directory", "check the path"),
+        tls(
+            "ssl_ocsp_responder §https://a/;",
+            "invalid URL prefix in OCSP responder \"https://a/\" in \"ssl_ocsp_responder\"", "http://"),
+        tls(
+            "ssl_ocsp_responder §http://a:0/;",
+            "invalid port in OCSP responder \"http://a:0/\" in \"ssl_ocsp_responder\"", "http://"),
         tls("§ssl_ciphers a b;", "invalid number of arguments in \"ssl_ciphers\" directive", "1 argument"),
         tls("ssl_ciphers a; §ssl_ciphers b;", "\"ssl_ciphers\" directive is duplicate", "take one"),
         tls("ssl_verify_depth §x;", "\"ssl_verify_depth\" directive invalid number", "from 0"),

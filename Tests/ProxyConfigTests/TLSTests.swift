@@ -4,7 +4,9 @@
 // files as bytes, one object for what is equal, and the table of names of a shared address.
 
 import Patterns
+import TLSWire
 import Testing
+import Vocabulary
 
 @testable import ProxyConfig
 
@@ -64,8 +66,8 @@ struct TLSTests {
             ssl_trusted_certificate /abs/ca.pem; ssl_crl crl.pem; ssl_verify_depth 3;
             ssl_session_cache builtin:1000 shared:tls:10m; ssl_session_timeout 1h; ssl_session_tickets off;
             ssl_session_ticket_key t80; ssl_session_ticket_key t48; ssl_reject_handshake on; ssl_stapling on;
-            ssl_stapling_file ocsp.der; ssl_stapling_responder http://a/; ssl_stapling_verify on; ssl_ocsp off;
-            ssl_ocsp_cache shared:ocsp:1m; ssl_ocsp_responder http://b/; ssl_certificate_compression off;
+            ssl_stapling_file ocsp.der; ssl_stapling_responder http://a/; ssl_stapling_verify on; ssl_ocsp leaf;
+            ssl_ocsp_cache shared:ocsp:1m; ssl_ocsp_responder http://b1.example:81/x; ssl_certificate_compression off;
             ssl_certificate_cache max=5 valid=1h;
             """)
         let common = settings.common
@@ -99,9 +101,39 @@ struct TLSTests {
         #expect(settings.isStapling && settings.verifiesStapling)
         #expect(settings.staplingFile?.bytes == Array("ocsp".utf8))
         #expect(settings.staplingResponder == "http://a/")
-        #expect(settings.clientOCSP == .off)
+        #expect(settings.clientOCSP == .leaf)
         #expect(settings.clientOCSPCache?.sharedName == "ocsp")
-        #expect(settings.clientOCSPResponder == "http://b/")
+        #expect(settings.clientOCSPCache?.sharedBytes == 1 << 20)
+        let responder = try #require(settings.clientOCSPResponder)
+        #expect(responder.url == (try ResponderURL(Array("http://b1.example:81/x".utf8))))
+        #expect(responder.endpoints.map(\.port) == [81, 81])
+    }
+
+    @Test("responders are asked about certificates that are verified, and only then resolved")
+    func ocsp() throws {
+        let client = "ssl_client_certificate /abs/ca.pem;"
+        #expect(try tls("\(tlsPair) \(client) ssl_verify_client on; ssl_ocsp on;").clientOCSP == .on)
+        #expect(try tls("\(tlsPair) ssl_ocsp leaf;", outer: "\(client) ssl_verify_client on;").clientOCSP == .leaf)
+        #expect(try tls("\(tlsPair) ssl_ocsp off;", outer: "ssl_ocsp on;").clientOCSP == .off)
+        let unused = try tls("\(tlsPair) ssl_ocsp on; ssl_ocsp_cache shared:a:1m; ssl_ocsp_responder http://nosuch.example/;")
+        #expect(unused.clientOCSP == .off && unused.clientOCSPResponder == nil && unused.clientOCSPCache == nil)
+        let literal = try tls(
+            "\(tlsPair) \(client) ssl_verify_client on; ssl_ocsp on; ssl_ocsp_responder http://[::1]:8080;")
+        #expect(literal.clientOCSPResponder?.endpoints.map(\.text) == ["[::1]:8080"])
+    }
+
+    @Test("a cache of answers is shared memory as one of sessions is, where answers are asked for")
+    func ocspCaches() throws {
+        let verified = "ssl_client_certificate /abs/ca.pem; ssl_verify_client on; ssl_session_cache shared:s:1m;"
+        let text = { (ocsp: String) in
+            "stream { \(tlsPair) \(verified) ssl_ocsp_cache shared:o:2m; server { listen 1 ssl; return a; \(ocsp) } }"
+        }
+        #expect(
+            try valid(text("ssl_ocsp on;"), files: tlsFiles).sharedSessionCaches
+                == [SharedSessionCache(name: "s", byteCount: 1 << 20), SharedSessionCache(name: "o", byteCount: 2 << 20)])
+        #expect(
+            try valid(text(""), files: tlsFiles).sharedSessionCaches
+                == [SharedSessionCache(name: "s", byteCount: 1 << 20)])
     }
 
     @Test("whom to trust is read for responses that are asked for, and not for one from a file")

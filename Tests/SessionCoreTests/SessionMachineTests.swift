@@ -32,6 +32,37 @@ struct SessionMachineTests {
         #expect(machine.state == .forwarding)
     }
 
+    @Test("asks about the client after the handshake, and goes on from there as if it had not")
+    func asking() {
+        var machine = SessionMachine()
+        machine.begin()
+        machine.handshake()
+        machine.ask()
+        #expect(machine.state == .asking)
+        machine.started(.connect)
+        machine.finished(.connect)
+        machine.answered()
+        #expect(machine.state == .handshaking)
+        machine.preread()
+        #expect(machine.state == .prereading)
+    }
+
+    @Test("a session that closes while it asks waits for the responder's operations")
+    func closingWhileAsking() {
+        var machine = SessionMachine()
+        machine.begin()
+        machine.handshake()
+        machine.ask()
+        machine.started([.receiveBroker])
+        machine.started([.sendBroker])
+        let isFirst = machine.close(.tlsHandshakeTimeout)
+        #expect(isFirst)
+        machine.finished(.receiveBroker)
+        #expect(!machine.isReleasable)
+        machine.finished(.sendBroker)
+        #expect(machine.isReleasable)
+    }
+
     @Test("begins with routing where nothing is read before")
     func withoutPreread() {
         var machine = SessionMachine()

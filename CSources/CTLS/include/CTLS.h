@@ -201,7 +201,8 @@ size_t ctls_variable(ctls_connection *connection, enum ctls_variable which, uint
 
 // The status of certificates (OCSP)
 
-enum { CTLS_STATUS_GOOD, CTLS_STATUS_REVOKED, CTLS_STATUS_UNKNOWN };
+/// `UNANSWERED` comes from no answer: it is what the client's certificate is worth without one.
+enum { CTLS_STATUS_GOOD, CTLS_STATUS_REVOKED, CTLS_STATUS_UNKNOWN, CTLS_STATUS_UNANSWERED };
 /// Who may sign an answer: the issuer and whom it delegates it to (RFC 6960, 4.2.2.2), verified to the store; whoever
 /// stands in the server's own chain as well; or whoever is in the answer.
 enum { CTLS_RESPONDER_VERIFIED, CTLS_RESPONDER_CHAIN_TRUSTED, CTLS_RESPONDER_UNVERIFIED };
@@ -215,6 +216,8 @@ int ctls_client_chain(ctls_connection *connection, ctls_chain **out, char *words
 /// The `index`-th certificate of a server and its issuer. 1; 0: there is no such certificate; -1: failed.
 int ctls_server_chain(ctls_context *context, size_t index, ctls_chain **out, char *words, size_t capacity);
 void ctls_chain_free(ctls_chain *chain);
+/// What came of asking about the client's certificates, for `ctls_client_refusal` and the variables.
+void ctls_set_client_status(ctls_connection *connection, int status);
 /// How many certificates have their issuer behind them; indices below are less.
 size_t ctls_chain_count(const ctls_chain *chain);
 /// The first OCSP place of the certificate's Authority Information Access. The length, of which at most `capacity` are

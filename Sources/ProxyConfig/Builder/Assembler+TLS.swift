@@ -36,7 +36,7 @@ extension Assembler {
         }
         let key = DraftKey(draft)
         guard let settings = clientSettings[key] else {
-            if !readNext(of: draft.files, &source) { clientSettings[key] = Shared(serverSettings(draft)) }
+            if !readNext(of: draft.files, &source) { clientSettings[key] = Shared(serverSettings(draft, &source)) }
             return false
         }
         configuration.servers[server].tls = settings

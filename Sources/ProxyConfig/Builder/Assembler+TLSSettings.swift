@@ -3,6 +3,9 @@
 // Drafts of TLS become settings: files are there, defaults filled in, and what nginx asks of one directive for the sake
 // of another is checked. Whether OpenSSL takes the bytes is proved by the master, who builds contexts of them.
 
+import TLSWire
+import Vocabulary
+
 extension TLSCommonDraft {
     /// nginx decides for all of them together: one variable makes all of them known at the session only.
     var hasVariables: Bool {
@@ -42,7 +45,9 @@ extension Assembler {
     private static let passphraseBytesMax = 4096
     private static let passphrasesMax = 1024
 
-    mutating func serverSettings(_ draft: TLSServerDraft) -> TLSServerSettings {
+    mutating func serverSettings(
+        _ draft: TLSServerDraft, _ source: inout some ConfigurationSource
+    ) -> TLSServerSettings {
         var settings = TLSServerSettings()
         setCommon(&settings.common, draft.common, .client)
         settings.curves = draft.curves ?? settings.curves
@@ -53,9 +58,8 @@ extension Assembler {
         settings.usesTickets = draft.usesTickets ?? true
         settings.ticketKeys = draft.ticketKeys.compactMap { ticketKey($0) }
         settings.rejectsHandshakes = draft.rejectsHandshakes ?? false
-        settings.clientOCSPResponder = draft.clientOCSPResponder
-        if case .kept(let cache) = draft.clientOCSPCache { settings.clientOCSPCache = cache }
         setVerification(&settings, draft)
+        setOCSP(&settings, draft, &source)
         setStapling(&settings, draft)
         return settings
     }
@@ -71,6 +75,40 @@ extension Assembler {
             error(
                 "no ssl_client_certificate for ssl_verify_client", at: verification.word,
                 hint: "write whose certificates are good: ssl_client_certificate FILE;")
+        }
+    }
+
+    private mutating func setOCSP(
+        _ settings: inout TLSServerSettings, _ draft: TLSServerDraft, _ source: inout some ConfigurationSource
+    ) {
+        guard let asked = draft.clientOCSP, draft.asksResponders else { return }
+        guard settings.clientVerification != .optionalWithoutCA else {
+            error(
+                "\"ssl_ocsp\" is incompatible with \"ssl_verify_client optional_no_ca\"", at: asked.word,
+                hint: "who signed a certificate is who answers for it: write ssl_verify_client on; or optional;")
+            return
+        }
+        settings.clientOCSP = asked.value
+        if case .kept(let cache) = draft.clientOCSPCache { settings.clientOCSPCache = cache }
+        settings.clientOCSPResponder = draft.clientOCSPResponder.flatMap { responder($0.word, &source) }
+    }
+
+    private mutating func responder(
+        _ word: Word, _ source: inout some ConfigurationSource
+    ) -> TLSServerSettings.Responder? {
+        guard let url = responderURL(word) else { return nil }
+        let host = String(decoding: url.address, as: UTF8.self)
+        if let address = IPAddress(text: host) {
+            return .init(url: url, endpoints: [IPEndpoint(address: address, port: url.port)])
+        }
+        switch addresses(of: host, &source) {
+        case .success(let addresses):
+            return .init(url: url, endpoints: addresses.map { IPEndpoint(address: $0, port: url.port) })
+        case .failure(let fault):
+            error(
+                "host not found in OCSP responder \"\(shown(word.bytes))\" in \"ssl_ocsp_responder\"", at: word,
+                hint: Assembler.hostHint(host, fault))
+            return nil
         }
     }
 

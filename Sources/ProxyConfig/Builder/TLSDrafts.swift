@@ -90,7 +90,8 @@ struct TLSServerDraft: Hashable, Sendable {
     var staplingFile: Said<[UInt8]>? = nil
     var staplingResponder: String? = nil
     var verifiesStapling: Bool? = nil
-    var clientOCSPResponder: String? = nil
+    var clientOCSP: Said<TLSServerSettings.OCSP>? = nil
+    var clientOCSPResponder: Said<[UInt8]>? = nil
     var clientOCSPCache: OCSPCache? = nil
 
     func inheriting(_ outer: TLSServerDraft) -> TLSServerDraft {
@@ -110,6 +111,7 @@ struct TLSServerDraft: Hashable, Sendable {
         merged.staplingFile = staplingFile ?? outer.staplingFile
         merged.staplingResponder = staplingResponder ?? outer.staplingResponder
         merged.verifiesStapling = verifiesStapling ?? outer.verifiesStapling
+        merged.clientOCSP = clientOCSP ?? outer.clientOCSP
         merged.clientOCSPResponder = clientOCSPResponder ?? outer.clientOCSPResponder
         merged.clientOCSPCache = clientOCSPCache ?? outer.clientOCSPCache
         return merged
@@ -117,6 +119,8 @@ struct TLSServerDraft: Hashable, Sendable {
 
     /// False: whoever asks for this server gets the default server's certificate.
     var hasCertificates: Bool { !common.certificates.isEmpty }
+    /// Nobody else's certificates are asked about.
+    var asksResponders: Bool { verifiesClients && (clientOCSP?.value ?? .off) != .off }
     var verifiesClients: Bool { (clientVerification?.value ?? .off) != .off }
     /// Whom to trust is asked of clients' certificates and of what responders say; the server's issuer may be there.
     var usesAuthorities: Bool { verifiesClients || isStapling == true && staplingFile == nil }

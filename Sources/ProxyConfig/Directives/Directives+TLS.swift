@@ -3,6 +3,8 @@
 // ngx_stream_ssl_module and ngx_stream_ssl_preread_module: TLS with clients. What both sides share is in
 // Directives+TLSCommon.
 
+import TLSWire
+
 extension DirectiveTable {
     static let tlsDirectives: [Directive] =
         tlsCommonDirectives(.client) + [
@@ -40,10 +42,11 @@ extension DirectiveTable {
                 if assembler.isURL(statement) { assembler.settings.client.staplingResponder = statement.first.text }
             },
             .flag("ssl_stapling_verify", .levels) { $0.settings.client.verifiesStapling = $1 },
-            .simple("ssl_ocsp", .levels, 1...1) { $0.checkOCSP($1) },
+            .simple("ssl_ocsp", .levels, 1...1) { $0.setOCSP($1) },
             .simple("ssl_ocsp_cache", .levels, 1...1) { $0.setOCSPCache($1) },
             .simple("ssl_ocsp_responder", .levels, 1...1) { assembler, statement in
-                if assembler.isURL(statement) { assembler.settings.client.clientOCSPResponder = statement.first.text }
+                guard assembler.responderURL(statement.first) != nil else { return }
+                assembler.settings.client.clientOCSPResponder = Said(statement.first)
             },
             .simple("ssl_certificate_compression", .levels, 1...1) { assembler, statement in
                 guard assembler.flag(statement) == true else { return }
@@ -161,15 +164,25 @@ extension Assembler {
 
     // MARK: - OCSP
 
-    mutating func checkOCSP(_ statement: Statement) {
-        if statement.first.equals("off") { return }
-        guard statement.first.equals("on") || statement.first.equals("leaf") else {
-            refuseValue(statement.first, known: ["off", "on", "leaf"])
+    mutating func setOCSP(_ statement: Statement) {
+        let values: [(StaticString, TLSServerSettings.OCSP)] = [("off", .off), ("on", .on), ("leaf", .leaf)]
+        guard let value = values.first(where: { statement.first.equals($0.0) }) else {
+            refuseValue(statement.first, known: values.map { "\($0.0)" })
             return
         }
-        error(
-            "Weir does not ask OCSP responders about client certificates yet", at: statement.first,
-            hint: "name revoked certificates in a list: ssl_crl FILE; a reload reads it anew")
+        settings.client.clientOCSP = Said(value: value.1, word: statement.first)
+    }
+
+    /// Nil after a diagnostic.
+    mutating func responderURL(_ word: Word) -> ResponderURL? {
+        do throws(ResponderURLFault) {
+            return try ResponderURL(word.bytes)
+        } catch {
+            self.error(
+                "\(error.words) in OCSP responder \"\(shown(word.bytes))\" in \"ssl_ocsp_responder\"", at: word,
+                hint: "write where the responder is: http://ocsp.example.com/")
+            return nil
+        }
     }
 
     mutating func isURL(_ statement: Statement) -> Bool {

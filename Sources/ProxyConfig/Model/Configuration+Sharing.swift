@@ -3,7 +3,7 @@
 // What TLS of all server blocks together shares between processes. Master and workers ask the same configuration, so
 // that an index means the same to both.
 
-/// `ssl_session_cache shared:NAME:SIZE`.
+/// `ssl_session_cache shared:NAME:SIZE`, or `ssl_ocsp_cache` of the same form.
 package struct SharedSessionCache: Sendable, Hashable {
     package var name: String
     package var byteCount: Int
@@ -18,12 +18,19 @@ extension Configuration {
     package var sharedSessionCaches: [SharedSessionCache] {
         var caches: [SharedSessionCache] = []
         for server in servers {
-            guard let cache = server.tls?.value.sessionCache, cache.kind == .kept, let name = cache.sharedName,
-                !caches.contains(where: { $0.name == name })
-            else { continue }
-            caches.append(SharedSessionCache(name: name, byteCount: cache.sharedBytes))
+            guard let tls = server.tls?.value else { continue }
+            if tls.sessionCache.kind == .kept, let name = tls.sessionCache.sharedName {
+                add(name, tls.sessionCache.sharedBytes)
+            }
+            if tls.clientOCSP != .off, let cache = tls.clientOCSPCache { add(cache.sharedName, cache.sharedBytes) }
         }
         return caches
+
+        // A name is of one kind, which the reader of the configuration has seen to.
+        func add(_ name: String, _ byteCount: Int) {
+            guard !caches.contains(where: { $0.name == name }) else { return }
+            caches.append(SharedSessionCache(name: name, byteCount: byteCount))
+        }
     }
 
     /// How long an automatic ticket key is the current one: the longest life of a session among the servers that use

@@ -4,6 +4,8 @@
 // context, over blocks and over reloads. Nothing here knows OpenSSL; TLSEngine makes contexts of it.
 
 import Patterns
+import TLSWire
+import Vocabulary
 
 /// A value that many blocks share by reference, so that a server block with TLS is no larger to copy than one without.
 package final class Shared<Value: Sendable & Hashable>: Sendable, Hashable {
@@ -120,6 +122,16 @@ package struct TLSServerSettings: Sendable, Hashable {
             self.sharedBytes = sharedBytes
         }
     }
+    /// `ssl_ocsp_responder`.
+    package struct Responder: Sendable, Hashable {
+        package var url: ResponderURL
+        /// Its addresses, with the port; empty for a name that nobody has resolved.
+        package var endpoints: [IPEndpoint]
+        package init(url: ResponderURL, endpoints: [IPEndpoint]) {
+            self.url = url
+            self.endpoints = endpoints
+        }
+    }
     package struct SessionCache: Sendable, Hashable {
         /// `off`: clients are told not to reuse. `none`: they are let believe that they may, and never can.
         package enum Kind: Sendable, Hashable { case off, none, kept }
@@ -151,7 +163,8 @@ package struct TLSServerSettings: Sendable, Hashable {
     package var staplingResponder: String? = nil
     package var verifiesStapling = false
     package var clientOCSP = OCSP.off
-    package var clientOCSPResponder: String? = nil
+    /// Nil: each certificate names its own.
+    package var clientOCSPResponder: Responder? = nil
     package var clientOCSPCache: OCSPCache? = nil
 
     package init() {}
