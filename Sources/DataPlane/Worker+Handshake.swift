@@ -127,6 +127,7 @@ extension Worker where K: ~Copyable {
             }
         }
         flushHandshake(.client, of: slot)
+        guard sessions[slot].machine.state == .handshaking else { return }
         switch progress {
         case .done:
             sessions[slot].isHandshakeDone = true

@@ -82,7 +82,8 @@ struct StaplingTests {
             unsafe memset(out!, 1, 16_000)
             return capacity >= 16_000 ? 16_000 : 0
         }
-        let sizes = try [Self.echo, large].map { source in
+        // The first of each fills what OpenSSL keeps for the thread.
+        let sizes = try [Self.echo, large, Self.echo, large].map { source in
             let client = unsafe ctt_client_new(13)!
             unsafe ctt_client_ask_for_status(client, Self.ecdsa)
             let context = try TLSServerContext(Self.settings, tickets: nil, cache: nil, staples: source)
@@ -105,7 +106,7 @@ struct StaplingTests {
             server.connection.free()
             return after - before
         }
-        #expect(abs(sizes[1] - sizes[0]) < 2_000, "\(sizes)")
+        #expect(abs(sizes[3] - sizes[2]) < 2_000, "\(sizes)")
     }
 
     @Test("who is asked, and whether the answer is verified, make another key; all else does not")
