@@ -156,7 +156,7 @@ static ctls_connection *connection_new(ctls_context *context, int is_server) {
 ctls_connection *ctls_accept(ctls_context *context, int chooses) {
     ctls_connection *connection = connection_new(context, 1);
     if (connection != NULL) {
-        connection->chooses = (uint8_t)chooses;
+        connection->chooses = chooses ? CTLS_CHOICE_OPEN : CTLS_CHOICE_NONE;
         SSL_set_accept_state(connection->ssl);
     }
     return connection;

@@ -157,6 +157,21 @@ void ctls_context_verify_clients(ctls_context *context, int how, int depth) {
     SSL_CTX_set_verify_depth(context->ctx, depth);
 }
 
+/// An error of the chain is the one to tell, as in nginx, which compares names afterwards.
+static int verify_server_later(int ok, X509_STORE_CTX *store) {
+    ctls_connection *connection = ctls_current.connection;
+    int error = X509_STORE_CTX_get_error(store);
+    if (ok) {
+        return 1;
+    }
+    if (error != X509_V_ERR_HOSTNAME_MISMATCH && error != X509_V_ERR_IP_ADDRESS_MISMATCH) {
+        connection->chain_error = (uint16_t)error;
+    } else if (connection->chain_error != 0) {
+        X509_STORE_CTX_set_error(store, connection->chain_error);
+    }
+    return 1;
+}
+
 /// The whole chain is looked at, so that the last error is the one that nginx names; then, unlike nginx, which looks at
 /// the result after the handshake, the handshake ends: the server hears an alert and gets no certificate of ours.
 static int verify_whole_chain(X509_STORE_CTX *store, void *argument) {
@@ -166,7 +181,7 @@ static int verify_whole_chain(X509_STORE_CTX *store, void *argument) {
 
 void ctls_context_verify_server(ctls_context *context, int depth) {
     context->verifies_server = 1;
-    SSL_CTX_set_verify(context->ctx, SSL_VERIFY_PEER, verify_later);
+    SSL_CTX_set_verify(context->ctx, SSL_VERIFY_PEER, verify_server_later);
     SSL_CTX_set_cert_verify_callback(context->ctx, verify_whole_chain, NULL);
     SSL_CTX_set_verify_depth(context->ctx, depth);
 }

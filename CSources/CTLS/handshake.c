@@ -7,36 +7,57 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 
-/// The host name of a server_name extension (RFC 6066, 3), or nothing; OpenSSL refuses a malformed one afterwards.
-static void read_name(ctls_connection *connection, const unsigned char *bytes, size_t length) {
-    if (length < 5 || bytes[2] != TLSEXT_NAMETYPE_host_name) {
-        return;
+/// The length of the host name in a ClientHello's server_name extension (RFC 6066, 3), which stands at `*name`; 0 for
+/// none. OpenSSL refuses a malformed one afterwards.
+static size_t hello_name(SSL *ssl, const unsigned char **name) {
+    const unsigned char *bytes;
+    size_t length;
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &bytes, &length) != 1 || length < 5
+        || bytes[2] != TLSEXT_NAMETYPE_host_name) {
+        return 0;
     }
     size_t list = (size_t)bytes[0] << 8 | bytes[1];
-    size_t name = (size_t)bytes[3] << 8 | bytes[4];
-    if (list != length - 2 || name != list - 3 || name == 0 || name > TLSEXT_MAXLEN_host_name
-        || memchr(bytes + 5, 0, name) != NULL) {
-        return;
-    }
-    connection->name = malloc(name);
-    if (connection->name != NULL) {
-        memcpy(connection->name, bytes + 5, name);
-        connection->name_length = (uint16_t)name;
-    }
+    size_t count = (size_t)bytes[3] << 8 | bytes[4];
+    *name = bytes + 5;
+    return list != length - 2 || count != list - 3 || count > TLSEXT_MAXLEN_host_name
+                   || memchr(*name, 0, count) != NULL
+               ? 0
+               : count;
 }
 
 /// Stops the handshake where it has changed nothing yet: version, session and certificate are the chosen server's.
+/// Called for the same ClientHello again when the choice is made, and for the one that answers a HelloRetryRequest: its
+/// name must be the one that led to the server (RFC 8446, 4.1.2), or a client could enter by one and be known by another.
 int ctls_client_hello_callback(SSL *ssl, int *alert, void *argument) {
-    (void)alert, (void)argument;
+    (void)argument;
     ctls_connection *connection = ctls_current.connection;
-    const unsigned char *bytes;
-    size_t length;
-    if (!connection->chooses || SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &bytes, &length) != 1) {
+    // A second ClientHello may bring another session.
+    connection->is_timed = 0;
+    if (connection->chooses == CTLS_CHOICE_NONE) {
         return SSL_CLIENT_HELLO_SUCCESS;
     }
-    connection->chooses = 0;
-    read_name(connection, bytes, length);
-    return connection->name == NULL ? SSL_CLIENT_HELLO_SUCCESS : SSL_CLIENT_HELLO_RETRY;
+    const unsigned char *name = NULL;
+    size_t length = hello_name(ssl, &name);
+    if (connection->chooses == CTLS_CHOICE_MADE) {
+        if (length == connection->name_length && (length == 0 || memcmp(name, connection->name, length) == 0)) {
+            return SSL_CLIENT_HELLO_SUCCESS;
+        }
+        connection->is_rejected = 1;
+        *alert = SSL_AD_ILLEGAL_PARAMETER;
+        return SSL_CLIENT_HELLO_ERROR;
+    }
+    connection->chooses = CTLS_CHOICE_MADE;
+    if (length == 0) {
+        return SSL_CLIENT_HELLO_SUCCESS;
+    }
+    connection->name = malloc(length);
+    if (connection->name == NULL) {
+        *alert = SSL_AD_INTERNAL_ERROR;
+        return SSL_CLIENT_HELLO_ERROR;
+    }
+    memcpy(connection->name, name, length);
+    connection->name_length = (uint16_t)length;
+    return SSL_CLIENT_HELLO_RETRY;
 }
 
 /// Called for a ClientHello without a name as well.
@@ -197,8 +218,8 @@ static int is_optional(long result) {
            || result == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE;
 }
 
-size_t ctls_client_refusal(ctls_connection *connection, char *out, size_t capacity) {
-    const ctls_context *context = ctls_context_of_ctx(SSL_get_SSL_CTX(connection->ssl));
+size_t ctls_client_refusal(ctls_connection *connection, const ctls_context *context, char *out, size_t capacity) {
+    context = context == NULL ? ctls_context_of_ctx(SSL_get_SSL_CTX(connection->ssl)) : context;
     if (context->verification == CTLS_VERIFY_OFF) {
         return 0;
     }

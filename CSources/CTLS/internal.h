@@ -84,7 +84,10 @@ struct ctls_connection {
     uint16_t name_length;
     /// Handshake messages since the last plaintext, after the handshake.
     uint16_t messages;
+    /// What is wrong with a server's chain, whatever else is wrong with its name.
+    uint16_t chain_error;
     uint8_t is_server;
+    /// CTLS_CHOICE_…
     uint8_t chooses;
     uint8_t has_certificate;
     uint8_t is_rejected;
@@ -108,6 +111,9 @@ typedef struct {
     uint8_t *output;
     size_t output_left;
 } ctls_call;
+
+/// Whether a ClientHello's name leads to a context: never, still, or it has.
+enum { CTLS_CHOICE_NONE, CTLS_CHOICE_OPEN, CTLS_CHOICE_MADE };
 
 extern _Thread_local ctls_call ctls_current;
 

@@ -120,3 +120,5 @@ int ctls_use_pair_key(ctls_connection *connection, const ctls_pair *pair) {
     connection->has_certificate = 1;
     return 0;
 }
+
+void ctls_use_no_more_pairs(ctls_connection *connection) { connection->has_certificate = 1; }

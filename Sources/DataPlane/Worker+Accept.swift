@@ -8,6 +8,7 @@ import LinuxIO
 import ProxyConfig
 import SessionCore
 import SharedState
+import TLSEngine
 import Vocabulary
 
 /// A listening socket of this worker. Entries stay when a listener is gone, for a live session's log lines name it;
@@ -148,9 +149,14 @@ extension Worker where K: ~Copyable {
             close(slot, .outOfResources)
             return
         }
-        // What was passed on by a listener with TLS is plaintext already.
-        let wantsTLS = listeners[Int(sessions[slot].listener)].isTLS && sessions[slot].clientTLS == nil
-        if wantsTLS { beginHandshake(slot) } else { enterAfterHandshake(slot) }
+        guard listeners[Int(sessions[slot].listener)].isTLS else { return enterAfterHandshake(slot) }
+        // What was passed on by a listener with TLS is plaintext already, but this one may want a certificate.
+        guard let tls = sessions[slot].clientTLS else { return beginHandshake(slot) }
+        if let server = settingsTable[sessions[slot].settings].tls, let refusal = tls.clientRefusal(by: server) {
+            logSession(.info, slot, "\(refusal) while SSL handshaking")
+            return close(slot, .tlsClientRefused)
+        }
+        enterAfterHandshake(slot)
     }
 
     /// Preread, where the block asks for it, or content.

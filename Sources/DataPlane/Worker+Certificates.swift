@@ -77,6 +77,7 @@ extension Worker where K: ~Copyable {
                 return false
             }
         }
+        tls.provideNoMore()
         return true
     }
 

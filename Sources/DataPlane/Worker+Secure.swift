@@ -22,7 +22,9 @@ extension Worker where K: ~Copyable {
         appendBrokerAddress(of: slot, to: &peer)
         peer.append(0)
         peer += name
-        guard let tls = TLSConnection.connect(context, name: name, resuming: brokerSessions, key: peer) else {
+        // A session belongs to the certificate that it was made with, and a variable may name another one's.
+        let store = context.settings.common.certificateTemplates.isEmpty ? brokerSessions : nil
+        guard let tls = TLSConnection.connect(context, name: name, resuming: store, key: peer) else {
             logSession(.crit, slot, "SSL_new() failed: no memory, while SSL handshaking to upstream")
             return close(slot, .outOfResources)
         }

@@ -81,11 +81,19 @@ import ProxyConfig
         try provide(TLSKeyPair(chain: chain, key: key, passphrases: passphrases))
     }
 
+    /// After the last `provide`; there may have been none.
+    package func provideNoMore() { unsafe ctls_use_no_more_pairs(handle) }
+
     /// After the server's handshake: nil when the client may go on, else nginx's words. Its session is forgotten.
-    package var clientRefusal: String? {
+    package var clientRefusal: String? { unsafe refusal(nil) }
+
+    /// The same by the wishes of a server to which the session has been handed on.
+    package func clientRefusal(by server: TLSServerContext) -> String? { unsafe refusal(server.handle.pointer) }
+
+    private func refusal(_ context: OpaquePointer?) -> String? {
         let words = unsafe String(unsafeUninitializedCapacity: 256) { buffer in
             unsafe buffer.withMemoryRebound(to: CChar.self) { text in
-                unsafe ctls_client_refusal(handle, text.baseAddress!, text.count)
+                unsafe ctls_client_refusal(handle, context, text.baseAddress!, text.count)
             }
         }
         return words.isEmpty ? nil : words

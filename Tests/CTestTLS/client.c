@@ -55,6 +55,8 @@ void *ctt_client_new(int version) {
     return ssl;
 }
 
+void ctt_client_rename(void *client, const char *name) { SSL_set_tlsext_host_name((SSL *)client, name); }
+
 void ctt_client_free(void *client) { SSL_free(client); }
 
 void ctt_client_ask_for_status(void *client, const char *signatures) {

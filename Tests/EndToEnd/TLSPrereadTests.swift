@@ -256,4 +256,34 @@ struct TLSPrereadTests {
             }
         }
     }
+
+    @Test("pass from one TLS listener to another makes no second handshake, but its wishes for certificates count")
+    func passToMutual() async throws {
+        let stage = try await TLSStage()
+        let broker = try NullBroker()
+        let ports = try PortRegistry.take(count: 2)
+        let stream = """
+            \(weirEndingLog)
+            ssl_client_certificate ca.pem;
+            server {
+                listen 127.0.0.1:\(ports[0]) ssl; \(TLSStage.lines()) ssl_verify_client optional;
+                pass 127.0.0.1:\(ports[1]);
+            }
+            server {
+                listen 127.0.0.1:\(ports[1]) ssl; \(TLSStage.lines()) ssl_verify_client on;
+                mqtt_preread required; proxy_pass \(broker.endpoint.text);
+            }
+            """
+        try await stage.withWeir(stream: stream) { weir in
+            let known = try MQTTTestClient.connected(to: .ipv4(ports[0]), id: "known", tls: stage.client("client"))
+            known.disconnect()
+            _ = try await weir.accessLines(atLeast: 1)
+            let stranger = try TLSTestStream(to: .ipv4(ports[0]), stage.client())
+            let name = stranger.connection.localName
+            _ = try? stranger.waitForEnd()
+            let end = try await weir.sessionEnd(of: name)
+            #expect(end.outcome == "500 tls_client_refused")
+            #expect(end.lines.contains { $0.contains("client sent no required SSL certificate") }, "\(end.lines)")
+        }
+    }
 }

@@ -43,6 +43,40 @@ import Vocabulary
 
 @Suite("hostile peers")
 struct HostileTests {
+    /// The first name leads to a server, the second would be what variables show.
+    @Test(
+        "the ClientHello that answers a HelloRetryRequest keeps its name, or has none again",
+        arguments: [("a.test", "a.test", true), ("a.test", "b.test", false), (nil, "b.test", false)]
+            as [(String?, String, Bool)])
+    func rename(first: String?, second: String, isGood: Bool) throws {
+        let context = try TLSServerContext(.with("server") { $0.curves = "X25519" }, tickets: nil, cache: nil)
+        // The client guesses a group that the server has not got.
+        let raw = unsafe "P-521:X25519".withCString { groups in
+            var settings = unsafe ctt_settings()
+            unsafe settings.groups = groups
+            return unsafe ctt_client_configured(&settings)!
+        }
+        defer { unsafe ctt_client_free(raw) }
+        var side = Side(connection: TLSConnection.accept(context, isChoosingByName: true)!)
+        defer { side.connection.free() }
+        if let first { unsafe ctt_client_rename(raw, first) }
+        for round in 0..<4 {
+            unsafe _ = ctt_client_handshake(raw)
+            let sent = unsafe [UInt8](unsafeUninitializedCapacity: 1 << 16) { buffer, count in
+                count = unsafe ctt_client_take(raw, buffer.baseAddress, buffer.count)
+            }
+            if side.handshake(sent) == .choose {
+                #expect(round == 0)
+                side.handshake()
+            }
+            let answer = side.takeOutput()
+            unsafe ctt_client_feed(raw, answer, answer.count)
+            if round == 0 { unsafe ctt_client_rename(raw, second) }
+        }
+        #expect(side.progress == (isGood ? .done : .failed))
+        if isGood { #expect(side.value(.tlsServerName) == "a.test") }
+    }
+
     @Test(
         "bytes of other protocols are told apart as nginx tells them",
         arguments: [

@@ -8,7 +8,7 @@ import Testing
 
 @Suite struct DemoPictureTests {
     static let picture = DemoPicture(
-        weirPort: 11_883, securePort: 18_883, brokerPort: 18_831, folder: "/tmp/weir-demo-abcdef", hasIPv6: true,
+        weirPort: 11_883, securePort: 8_883, brokerPort: 18_831, folder: "/tmp/weir-demo-abcdef", hasIPv6: true,
         generation: 3, isWeirRunning: true,
         brokers: [
             DemoPicture.Broker(number: 1, address: "127.0.0.1:18831", isRunning: true, state: .up, sessionsNow: 4),
@@ -69,7 +69,7 @@ import Testing
         let text = Self.picture.joinIn.joined(separator: "\n").replacing("\\\n", with: "")
         let line = try #require(text.split(separator: "\n").first { $0.hasPrefix("By TLS ") })
         let words = line.split(separator: " ").dropFirst(2).joined(separator: " ")
-        let command = "(cd /tmp/weir-demo-abcdef && mosquitto_pub -h 127.0.0.1 -p 18883 --cafile ca.pem "
+        let command = "(cd /tmp/weir-demo-abcdef && mosquitto_pub -h 127.0.0.1 -p 8883 --cafile ca.pem "
         #expect(
             words == command + "--cert back-office.pem --key back-office.key -t sensors/esp32-01/command -m 'led off')")
     }

@@ -142,6 +142,8 @@ const uint8_t *ctls_requested_name(const ctls_connection *connection, size_t *le
 int ctls_use_context(ctls_connection *connection, ctls_context *context);
 int ctls_use_pair_certificate(ctls_connection *connection, const ctls_pair *pair);
 int ctls_use_pair_key(ctls_connection *connection, const ctls_pair *pair);
+/// The handshake goes on with what there is, which may be the context's own certificates alone.
+void ctls_use_no_more_pairs(ctls_connection *connection);
 
 size_t ctls_output_bytes(const ctls_connection *connection);
 size_t ctls_take_output(ctls_connection *connection, void *into, size_t capacity);
@@ -161,8 +163,9 @@ void ctls_close_writing(ctls_connection *connection);
 /// Why the last call failed; NULL when it did not.
 const char *ctls_fault(const ctls_connection *connection);
 int ctls_is_peer_fault(const ctls_connection *connection);
-/// After a server's handshake: why the client may not go on, into `out`; 0 when it may, else the length.
-size_t ctls_client_refusal(ctls_connection *connection, char *out, size_t capacity);
+/// After a server's handshake: why the client may not go on, into `out`; 0 when it may, else the length. `context`: whose
+/// wishes count, NULL for those of the context that the handshake was made with.
+size_t ctls_client_refusal(ctls_connection *connection, const ctls_context *context, char *out, size_t capacity);
 int ctls_is_reused(const ctls_connection *connection);
 /// Moves the key log's lines out; returns the length, at most `capacity`.
 size_t ctls_take_key_log(ctls_connection *connection, char *out, size_t capacity);

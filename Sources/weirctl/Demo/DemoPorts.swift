@@ -23,7 +23,7 @@ struct DemoPorts: Equatable {
         guard let weir = firstFree(from: 11_883, { isFree(ipv4, $0) && (!hasIPv6 || isFree(ipv6, $0)) }) else {
             return nil
         }
-        guard let secure = firstFree(from: 18_883, { isFree(ipv4, $0) }) else { return nil }
+        guard let secure = firstFree(from: 8_883, { isFree(ipv4, $0) }) else { return nil }
         var brokers: [UInt16] = []
         while brokers.count < 3 {
             let start = brokers.last.map { $0 + 1 } ?? 18_831

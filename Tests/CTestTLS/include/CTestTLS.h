@@ -85,6 +85,8 @@ int ctt_client_read(void *client, void *into, size_t capacity);
 int ctt_client_condition(void *client, int result);
 /// Says close_notify.
 void ctt_client_close(void *client);
+/// Between two ClientHellos: the name of the next one.
+void ctt_client_rename(void *client, const char *name);
 /// Asks the other side to change its key as well.
 int ctt_client_update_key(void *client);
 /// Begins a handshake again (TLS 1.2). 1, or what SSL_do_handshake said.
