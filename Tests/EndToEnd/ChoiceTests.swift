@@ -129,6 +129,56 @@ struct ChoiceTests {
         try await weir.stop()
     }
 
+    /// The first of two failures happens at one worker and the second at another: only together they are `max_fails`.
+    @Test("failures at different workers count together to max_fails, and all of them leave the server alone then")
+    func failuresOfAllWorkers() async throws {
+        let group = try NullGroup(1)
+        let ports = try PortRegistry.take(count: 2)
+        let dead = "127.0.0.1:\(ports[1])"
+        // A backup, so that each choice tries the dead one first as long as it is in.
+        let good = group.brokers[0].endpoint.text
+        let stream = """
+            upstream brokers { server \(dead) max_fails=2 fail_timeout=60s; server \(good) backup; }
+            server { listen 127.0.0.1:\(ports[0]); mqtt_preread on; proxy_pass brokers; }
+            """
+        try await withWeir(stream: stream, workers: 2) { weir in
+            // A worker holds a connection from the accept on and chooses at its CONNECT.
+            var waiting: [Int32: [TCPConnection]] = [:]
+            try await eventually("both workers have two connections: \(waiting.mapValues(\.count))") {
+                let connection = try TCPConnection(to: .ipv4(ports[0]))
+                waiting[try await weir.worker(of: connection), default: []].append(connection)
+                return waiting.count == 2 && waiting.values.allSatisfy { $0.count >= 2 }
+            }
+            let workers = weir.workers
+            #expect(Set(workers) == Set(waiting.keys))
+
+            /// The servers that a session at this worker tried, as the log lists them.
+            func tried(_ id: String, at worker: Int32) async throws -> String {
+                guard let connection = waiting[worker]?.popLast() else { throw TestFault("no connection is left") }
+                try connection.send(connect(id))
+                #expect(try connection.receive(exactly: 4) == [0x20, 2, 0, 0])
+                connection.close()
+                let line = try await eventually("the line of \(id)\n\(weir.report)") {
+                    weir.accessLines.first { $0.hasPrefix("\(id) 200 client_closed ") }
+                }
+                // Three more fields stand behind the list, which may hold spaces.
+                return line.split(separator: " ").dropFirst(3).dropLast(3).joined(separator: " ")
+            }
+            var disabled: [String] { weir.errorLines.filter { $0.contains("temporarily disabled") } }
+
+            #expect(try await tried("first", at: workers[0]) == "\(dead), \(good)")
+            #expect(disabled == [])
+            #expect(try await tried("second", at: workers[1]) == "\(dead), \(good)")
+            #expect(disabled.count == 1)
+            #expect(disabled.first?.contains("[warn] \(workers[1])#\(workers[1]): ") == true, "\(disabled)")
+            #expect(disabled.first?.contains("upstream: \"\(dead)\"") == true, "\(disabled)")
+
+            #expect(try await tried("third", at: workers[0]) == good)
+            #expect(try await tried("fourth", at: workers[1]) == good)
+            #expect(disabled.count == 1)
+        }
+    }
+
     @Test("a broker that takes no connection runs into proxy_connect_timeout, and the next one is tried")
     func connectTimeout() async throws {
         // A listener whose queue is full drops SYNs: nobody answers.
