@@ -141,8 +141,8 @@ let package = Package(
             "PerfTests",
             ["Fleet", "TestSupport", "Vocabulary", .product(name: "Histogram", package: "hdrhistogram-swift")]),
         .testTarget(
-            name: "EndToEndTests", dependencies: ["TestSupport", "MQTTWire", "weir"], path: "Tests/EndToEnd",
-            swiftSettings: swift),
+            name: "EndToEndTests", dependencies: ["TestSupport", "MQTTWire", "Vocabulary", "weir"],
+            path: "Tests/EndToEnd", swiftSettings: swift),
         .testTarget(
             name: "SimulationTests",
             dependencies: [

@@ -240,9 +240,7 @@ extension Worker where K: ~Copyable {
 
     private func appendUpstream(_ variable: BuiltinVariable, of slot: Int, to output: inout [UInt8]) -> Bool {
         if variable == .upstreamLastAddress {
-            guard sessions[slot].hasPresentTry else { return false }
-            appendBrokerAddress(of: slot, to: &output)
-            return true
+            return appendLastBrokerAddress(of: slot, to: &output)
         }
         let failed = unsafe sessions[slot].failedTries.bytes
         guard !sessions[slot].failedTries.isEmpty || sessions[slot].hasPresentTry else { return false }
@@ -265,6 +263,25 @@ extension Worker where K: ~Copyable {
         case .upstreamFirstByteTime: appendTime(sessions[slot].firstByteTime, to: &output)
         default: output.appendSeconds(milliseconds: kernel.nowMilliseconds - sessions[slot].connectStartedAt)
         }
+        return true
+    }
+
+    /// Of the present try, else of the last one that failed. What stands behind the tries, when no server was left, is
+    /// the group's name.
+    private func appendLastBrokerAddress(of slot: Int, to output: inout [UInt8]) -> Bool {
+        if sessions[slot].hasPresentTry {
+            appendBrokerAddress(of: slot, to: &output)
+            return true
+        }
+        let failed = unsafe sessions[slot].failedTries.bytes
+        var last: FailedTry? = nil
+        var offset = 0
+        for _ in 0..<sessions[slot].tries {
+            guard let failure = unsafe FailedTry(reading: failed, at: &offset) else { break }
+            last = failure
+        }
+        guard let last else { return false }
+        unsafe output.append(contentsOf: failed[last.address])
         return true
     }
 
