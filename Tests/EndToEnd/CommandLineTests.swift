@@ -119,6 +119,104 @@ struct CommandLineTests {
         }
     }
 
+    @Test("USR2 is answered in the log and changes nothing, INT stops at once")
+    func userSignalAndInterrupt() async throws {
+        let port = try PortRegistry.take()
+        let broker = try NullBroker()
+        let stream = "server { listen 127.0.0.1:\(port); mqtt_preread on; proxy_pass \(broker.endpoint.text); }"
+        try await withWeir(stream: stream, workers: 2) { weir in
+            let children = weir.children
+            let client = try MQTTTestClient.connected(to: .ipv4(port), id: "standing")
+            weir.send(SIGUSR2)
+            try await weir.errorLine(with: "[notice]", "signal 12 (SIGUSR2) received", ", ignoring")
+            try await weir.errorLine(
+                with: "[crit]", "the changing binary signal is ignored: this version cannot change its binary yet")
+            // A reload comes behind the signal in the master's queue, so that by now USR2 has done all that it does.
+            try await weir.reload()
+            #expect(weir.children == children)
+            #expect(FileManager.default.fileExists(atPath: weir.directory.path("logs/weir.pid")))
+            #expect(!FileManager.default.fileExists(atPath: weir.directory.path("logs/weir.pid.oldbin")))
+            try client.ping()
+            try MQTTTestClient.connected(to: .ipv4(port), id: "next").disconnect()
+
+            // The session that stands is cut: QUIT would wait for it, without an end.
+            try await weir.stop(SIGINT)
+            _ = try client.connection.waitForEnd()
+            #expect(weir.errorLines.contains { $0.contains("signal 2 (SIGINT) received") && $0.contains(", exiting") })
+            try await weir.ended("shutdown", 1)
+        }
+    }
+
+    @Test("-g stands in front of the configuration, for a start, a reload and a signal")
+    func globalDirectives() async throws {
+        let port = try PortRegistry.take()
+        let directory = try TemporaryDirectory()
+        func text(_ word: String) -> String {
+            WeirInstance.configuration(stream: "server { listen 127.0.0.1:\(port); return \(word); }")
+                .replacingOccurrences(of: "worker_processes 1;", with: "")
+                .replacingOccurrences(of: "pid logs/weir.pid;", with: "")
+        }
+        func answer() throws -> String {
+            String(decoding: try TCPConnection(to: .ipv4(port)).receiveToEnd(), as: UTF8.self)
+        }
+        try directory.makeDirectory("logs")
+        try directory.write(text("one"), to: "weir.conf")
+        let words = ["-p", directory.path, "-c", "weir.conf", "-g", "worker_processes 3; pid logs/other.pid;"]
+        let weir = try ManagedProcess(try WeirBinary.path, words, output: directory.path("output"))
+        var workers: [Int32] {
+            ProcessTable.children(of: weir.id).filter { $0.role == .worker }.map(\.id)
+        }
+        try await eventually("three workers\n\(weir.output)") { workers.count == 3 }
+        let before = workers
+        let file = directory.path("logs/other.pid")
+        #expect(contents(of: file) == "\(weir.id)\n")
+        #expect(try answer() == "one")
+
+        // The configuration alone would have one worker, and another pid file.
+        try directory.write(text("two"), to: "weir.conf")
+        #expect(try await ManagedProcess.run(try WeirBinary.path, words + ["-s", "reload"]).ending == .exited(0))
+        try await eventually("reloaded\n\(contents(of: directory.path("logs/error.log")))") { try answer() == "two" }
+        #expect(workers == before)
+        let without = try await run("-p", directory.path, "-c", "weir.conf", "-s", "stop")
+        #expect(without.ending == .exited(1) && without.output.contains("\(directory.path)/logs/weir.pid"))
+
+        // What both say is said twice, and the position is that of the file.
+        try directory.write("worker_processes 1;\n" + text("three"), to: "weir.conf")
+        let twice = try await ManagedProcess.run(try WeirBinary.path, words + ["-t"])
+        #expect(twice.ending == .exited(1))
+        let position = "\(directory.path)/weir.conf:1"
+        #expect(twice.output.contains("\"worker_processes\" directive is duplicate in \(position)"), "\(twice.output)")
+        weir.send(SIGTERM)
+        #expect(try await weir.wait() == .exited(0))
+        #expect(!FileManager.default.fileExists(atPath: file))
+    }
+
+    @Test("-e names the log of what goes wrong at a start, until a configuration stands that names its own")
+    func startErrorLog() async throws {
+        let directory = try TemporaryDirectory()
+        try directory.makeDirectory("logs")
+        let (start, own) = (directory.path("logs/start.log"), directory.path("logs/error.log"))
+        // The folder of the socket does not exist.
+        let good = WeirInstance.configuration(stream: "server { listen unix:\(directory.path)/no/sock; return hello; }")
+        let bind = "bind() to unix:\(directory.path)/no/sock failed (2: No such file or directory)"
+
+        for (text, message, log) in [
+            (good.replacingOccurrences(of: "return", with: "retturn"), "unknown directive \"retturn\" in ", start),
+            ("user no-such-user;\n" + good.replacingOccurrences(of: "user root;\n", with: ""), "no-such-user", start),
+            (good, bind, own),
+            (good.replacingOccurrences(of: "error_log logs/error.log info;\n", with: ""), bind, start),
+        ] {
+            for file in [start, own] { try? FileManager.default.removeItem(atPath: file) }
+            try directory.write(text, to: "weir.conf")
+            let (ending, output) = try await run("-p", directory.path, "-c", "weir.conf", "-e", "logs/start.log")
+            #expect(ending == .exited(1))
+            #expect(output.contains(message), "\(output)")
+            let said = lines(of: log).filter { $0.contains("[emerg] ") && $0.contains(message) }
+            #expect(said.count == 1, "\(message): \(contents(of: log))")
+            #expect(contents(of: log == own ? start : own) == "")
+        }
+    }
+
     @Test("daemon on detaches, and the start answers 0 when it listens")
     func daemon() async throws {
         let directory = try TemporaryDirectory()

@@ -14,6 +14,8 @@ struct ErrorLogWriter {
         var syslog: LogDestination.Syslog? = nil
     }
 
+    /// False until it is known where lines go.
+    private(set) var isInUse = false
     private var targets: [Target] = []
     private let hostname: [UInt8]
 
@@ -23,6 +25,7 @@ struct ErrorLogWriter {
 
     /// From here on lines go to the main context's error logs, by the descriptors of their destinations.
     mutating func use(_ configuration: Configuration, _ logs: LogFiles) {
+        isInUse = true
         targets = configuration.main.errorLogs.compactMap { log in
             guard let descriptor = logs.descriptor(log.destination) else { return nil }
             var target = Target(level: log.level, descriptor: descriptor)
@@ -33,6 +36,7 @@ struct ErrorLogWriter {
 
     /// Before a configuration is known.
     mutating func use(descriptor: Int32) {
+        isInUse = true
         targets = [Target(level: .notice, descriptor: descriptor)]
     }
 

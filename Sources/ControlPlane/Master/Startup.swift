@@ -26,12 +26,16 @@ struct Startup {
         let reading = ConfigurationReading.read(places, globalDirectives: globalDirectives)
         Terminal.error(reading.outcome.render())
         guard let configuration = reading.outcome.configuration else {
-            logBeforeConfiguration(reading.outcome, &log)
+            useStartLog(&log)
+            for diagnostic in reading.outcome.diagnostics {
+                log.write(diagnostic.level == .emerg ? .emerg : .warn, diagnostic.headline)
+            }
             return 1
         }
         do throws(StartFault) {
             return try start(configuration, reading, &log)
         } catch {
+            if !log.isInUse { useStartLog(&log) }
             log.write(.emerg, error.message)
             Terminal.error("weir: [emerg] \(error.message)\n")
             return 1
@@ -147,13 +151,11 @@ struct Startup {
         try? Processes.setLimit(of: .descriptors, Processes.Limit(soft: limit.hard, hard: limit.hard))
     }
 
-    /// A configuration that does not stand has no error log of its own yet; nginx then uses the one of `-e`.
-    private func logBeforeConfiguration(_ outcome: ConfigurationOutcome, _ log: inout ErrorLogWriter) {
+    /// As long as no configuration stands, its error logs are not there; nginx then uses the one of `-e`. The terminal
+    /// hears everything anyway.
+    private func useStartLog(_ log: inout ErrorLogWriter) {
         guard places.errorLog != "stderr", let file = try? Files.openAppend(places.errorLog) else { return }
-        log.use(descriptor: file.number)
-        for diagnostic in outcome.diagnostics {
-            log.write(diagnostic.level == .emerg ? .emerg : .warn, diagnostic.headline)
-        }
+        log.use(descriptor: file.release())
     }
 
     private func announce(_ configuration: Configuration, _ log: ErrorLogWriter) {
