@@ -72,6 +72,22 @@ private final class StaplingStage {
 
     func stopResponder() { responder = nil }
 
+    /// What a responder with this index would answer now, as a file. `days` is how long it holds.
+    func writeResponse(_ index: String, days: Int, to file: String) async throws {
+        let signer = "-index \(index) -CA ca.pem -rsigner ca.pem -rkey ca.key -ndays \(days)"
+        let made = try await ManagedProcess.run(
+            "bash",
+            [
+                "-ec",
+                """
+                cd \(directory.path)
+                openssl ocsp -issuer ca.pem -cert server.pem -reqout question.der
+                openssl ocsp \(signer) -reqin question.der -respout \(file)
+                """,
+            ])
+        guard made.ending == .exited(0) else { throw TestFault("no response\n\(made.output)") }
+    }
+
     /// How often the responder that runs was asked.
     var questionCount: Int { (responder?.output ?? "").components(separatedBy: "Received request").count - 1 }
 
@@ -144,6 +160,30 @@ struct StaplingTests {
             #expect(try await stage.staples() == [response])
             #expect(stage.questionCount == 1)
             #expect(!weir.errorLines.contains { $0.contains("[error]") })
+        }
+    }
+
+    @Test("the response of ssl_stapling_file is stapled as it is and nobody is asked; a reload reads the file anew")
+    func fromFile() async throws {
+        let stage = try await StaplingStage()
+        // It would say something else.
+        try await stage.startResponder("revoked.txt")
+        try await stage.writeResponse("good.txt", days: 3, to: "response.der")
+        let stream = stage.stream("chain.pem", "ssl_stapling_file response.der;")
+        try await withStaplingWeir(stage, stream: stream, workers: 2) { weir in
+            // Nothing is asked for first: the very first client has it.
+            let former = try #require(try await stage.staple())
+            #expect(former.contains("Cert Status: good") && former.contains("Serial Number: 1A01"))
+            #expect(try await stage.staples() == [former])
+
+            try await stage.writeResponse("good.txt", days: 9, to: "response.der")
+            #expect(try await stage.staples() == [former])
+            try await weir.reload()
+            let latter = try #require(try await stage.staple())
+            #expect(latter != former && latter.contains("Cert Status: good"))
+            #expect(try await stage.staples() == [latter])
+            #expect(stage.questionCount == 0)
+            #expect(!weir.errorLines.contains { $0.contains("[error]") || $0.contains("[warn]") })
         }
     }
 
