@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -62,6 +63,9 @@ bool cl_is_sealed(int32_t descriptor) {
     int seals = fcntl(descriptor, F_GET_SEALS);
     return seals >= 0 && (seals & SEALS_ALL) == SEALS_ALL;
 }
+
+// malloc.h is not in Swift's Glibc module.
+void cl_keep_heap(uint32_t byte_count) { mallopt(M_TRIM_THRESHOLD, (int)byte_count); }
 
 // MAP_FAILED is a cast in a macro.
 int32_t cl_map(int32_t descriptor, uint64_t byte_count, bool is_writable, void **base) {

@@ -28,13 +28,23 @@ import TLSEngine
     }
 }
 
-/// The buffers that nobody uses.
-struct TLSBufferStack {
+/// The buffers that nobody uses. A message is worked on in a large one, the same each time, and waits for its send in a
+/// small one: hundreds that wait in large ones would be hundreds of cold pages.
+@safe struct TLSBufferStack {
     /// More than this is given back to the system.
     private static let idleMax = 64
+    /// A message of 256 bytes with its record's header and tag.
+    static let smallCapacity = 512
+    static let smallMax = 2048
     private var idle: [TLSBuffer] = []
+    /// One piece of memory for all small ones, touched as far as they were ever in use at once.
+    private var slab: UnsafeMutableRawPointer? = nil
+    private var idleSmall: [UInt16] = []
+    private var smallHighWater = 0
     /// Taken and not given back.
     private(set) var inUse = 0
+
+    init() {}
 
     /// Nil: no memory.
     mutating func take() -> TLSBuffer? {
@@ -47,9 +57,45 @@ struct TLSBufferStack {
         return unsafe TLSBuffer(base: base)
     }
 
+    /// The first `count` bytes of a large buffer in a small one, if they fit and there is one; the large one is given
+    /// back then.
+    mutating func compact(_ buffer: TLSBuffer, _ count: Int) -> TLSBuffer {
+        guard count <= Self.smallCapacity, let small = takeSmall() else { return buffer }
+        unsafe small.base.copyMemory(from: buffer.base, byteCount: count)
+        giveBack(buffer)
+        return small
+    }
+
+    private mutating func takeSmall() -> TLSBuffer? {
+        if unsafe slab == nil {
+            unsafe slab = malloc(Self.smallCapacity * Self.smallMax)
+            idleSmall.reserveCapacity(Self.smallMax)
+        }
+        guard let slab = unsafe slab else { return nil }
+        var index = smallHighWater
+        if let used = idleSmall.popLast() {
+            index = Int(used)
+        } else if smallHighWater < Self.smallMax {
+            smallHighWater += 1
+        } else {
+            return nil
+        }
+        inUse += 1
+        return unsafe TLSBuffer(base: slab + index * Self.smallCapacity)
+    }
+
+    /// The small buffer's place, nil for a large one.
+    private func smallIndex(of buffer: TLSBuffer) -> Int? {
+        guard let slab = unsafe slab else { return nil }
+        let offset = unsafe buffer.base - slab
+        return offset >= 0 && offset < Self.smallCapacity * Self.smallMax ? offset / Self.smallCapacity : nil
+    }
+
     mutating func giveBack(_ buffer: TLSBuffer) {
         inUse -= 1
-        if idle.count < TLSBufferStack.idleMax {
+        if let index = smallIndex(of: buffer) {
+            idleSmall.append(UInt16(index))
+        } else if idle.count < TLSBufferStack.idleMax {
             idle.append(buffer)
         } else {
             unsafe free(buffer.base)

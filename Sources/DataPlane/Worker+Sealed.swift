@@ -102,6 +102,12 @@ extension Worker where K: ~Copyable {
         let outcome = unsafe transform(input, way, of: slot, into: buffer)
         kernel.recycle(pooled)
         guard let outcome else { return tlsBuffers.giveBack(buffer) }
+        sealedReceived(completion, outcome, tlsBuffers.compact(buffer, outcome.wireBytes), way, of: slot)
+    }
+
+    private mutating func sealedReceived(
+        _ completion: Completion, _ outcome: Transformed, _ buffer: TLSBuffer, _ way: Way, of slot: Int
+    ) {
         sendAside(way.source, of: slot)
         noteReceived(outcome.plainBytes, way, of: slot)
 

@@ -21,6 +21,8 @@ package func runWorker(
     }
     do throws(Errno) {
         try Signals.ignoreBrokenPipes()
+        // OpenSSL takes and frees 16 KiB for each record.
+        Memory.keepHeap(byteCount: 1 << 20)
         let signals = try SignalQueue([SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH])
         LocalTime.loadZone()
         let identity = WorkerIdentity(

@@ -67,6 +67,8 @@ int32_t cl_set_nonblocking(int32_t descriptor, bool on);
 int32_t cl_set_close_on_exec(int32_t descriptor, bool on);
 /// Closes first … last.
 int32_t cl_close_range(uint32_t first, uint32_t last);
+/// So many free bytes at the heap's end stay with the process.
+void cl_keep_heap(uint32_t byte_count);
 int32_t cl_memory_file(const char *name);
 /// No writing, growing, shrinking or unsealing from here on.
 int32_t cl_seal_all(int32_t descriptor);
