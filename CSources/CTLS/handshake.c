@@ -27,7 +27,8 @@ static size_t hello_name(SSL *ssl, const unsigned char **name) {
 
 /// Stops the handshake where it has changed nothing yet: version, session and certificate are the chosen server's.
 /// Called for the same ClientHello again when the choice is made, and for the one that answers a HelloRetryRequest: its
-/// name must be the one that led to the server (RFC 8446, 4.1.2), or a client could enter by one and be known by another.
+/// name must be the one that led to the server (RFC 8446, 4.1.2), or a client could enter by one and be known by
+/// another.
 int ctls_client_hello_callback(SSL *ssl, int *alert, void *argument) {
     (void)argument;
     ctls_connection *connection = ctls_current.connection;

@@ -80,8 +80,8 @@ package enum Memory {
         return unsafe base!
     }
 
-    /// Up to so many free bytes at the heap's end stay with the process (mallopt(3), M_TRIM_THRESHOLD; glibc's own bound
-    /// is 128 KiB), so that who takes and frees large blocks there again and again needs no brk(2) for each.
+    /// Up to so many free bytes at the heap's end stay with the process (mallopt(3), M_TRIM_THRESHOLD; glibc's own
+    /// bound is 128 KiB), so that who takes and frees large blocks there again and again needs no brk(2) for each.
     package static func keepHeap(byteCount: UInt32) { cl_keep_heap(byteCount) }
 
     package static func keepOutOfDumps(_ base: UnsafeMutableRawPointer, byteCount: Int) throws(Errno) {

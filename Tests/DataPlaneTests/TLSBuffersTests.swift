@@ -10,7 +10,8 @@ import Testing
 struct TLSBuffersTests {
     /// A large buffer with `count` bytes of `byte` in front, compacted.
     private func filled(_ byte: UInt8, _ count: Int, _ stack: inout TLSBufferStack) throws -> TLSBuffer {
-        let buffer = try #require(stack.take())
+        let taken = stack.take()
+        let buffer = try #require(taken)
         unsafe buffer.memory.prefix(count).indices.forEach { unsafe buffer.memory[$0] = byte }
         return stack.compact(buffer, count)
     }

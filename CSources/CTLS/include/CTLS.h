@@ -163,8 +163,8 @@ void ctls_close_writing(ctls_connection *connection);
 /// Why the last call failed; NULL when it did not.
 const char *ctls_fault(const ctls_connection *connection);
 int ctls_is_peer_fault(const ctls_connection *connection);
-/// After a server's handshake: why the client may not go on, into `out`; 0 when it may, else the length. `context`: whose
-/// wishes count, NULL for those of the context that the handshake was made with.
+/// After a server's handshake: why the client may not go on, into `out`; 0 when it may, else the length.
+/// `context`: whose wishes count, NULL for those of the context that the handshake was made with.
 size_t ctls_client_refusal(ctls_connection *connection, const ctls_context *context, char *out, size_t capacity);
 int ctls_is_reused(const ctls_connection *connection);
 /// Moves the key log's lines out; returns the length, at most `capacity`.
