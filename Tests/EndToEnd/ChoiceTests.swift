@@ -145,8 +145,9 @@ struct ChoiceTests {
             // A worker holds a connection from the accept on and chooses at its CONNECT.
             var waiting: [Int32: [TCPConnection]] = [:]
             try await eventually("both workers have two connections: \(waiting.mapValues(\.count))") {
-                let connection = try TCPConnection(to: .ipv4(ports[0]))
-                waiting[try await weir.worker(of: connection), default: []].append(connection)
+                for connection in try (0..<8).map({ _ in try TCPConnection(to: .ipv4(ports[0])) }) {
+                    waiting[try await weir.worker(of: connection), default: []].append(connection)
+                }
                 return waiting.count == 2 && waiting.values.allSatisfy { $0.count >= 2 }
             }
             let workers = weir.workers

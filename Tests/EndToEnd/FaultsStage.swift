@@ -55,7 +55,7 @@ struct Descriptors: CustomStringConvertible {
 
 extension WeirInstance {
     /// The master lives and has exactly its children.
-    func isWhole(workers count: Int, within duration: Duration = .seconds(10)) async throws {
+    func isWhole(workers count: Int, within duration: Duration = .seconds(30)) async throws {
         try await eventually("\(count) workers and a prober: \(children)\n\(report)", within: duration) {
             guard process.isRunning else { throw TestFault("the master ended\n\(report)") }
             return children.count == count + 1 && workers.count == count && prober != nil
@@ -97,7 +97,7 @@ extension WeirInstance {
     func ends(_ reason: String) -> Int { accessLines.count { $0.split(separator: " ").contains { $0 == reason } } }
 
     /// Waits for `count` sessions that ended for this reason.
-    func ended(_ reason: String, _ count: Int, within duration: Duration = .seconds(10)) async throws {
+    func ended(_ reason: String, _ count: Int, within duration: Duration = .seconds(30)) async throws {
         try await eventually("\(count) sessions end as \(reason), not \(ends(reason))\n\(report)", within: duration) {
             ends(reason) >= count
         }

@@ -23,9 +23,10 @@ package struct Deadline: Sendable {
     package var left: Duration { .milliseconds(Int(millisecondsLeft)) }
 }
 
-/// Returns when `condition` holds; throws with `what` when it does not within the time.
+/// Returns when `condition` holds; throws with `what` when it does not within the time, which is generous: tests run
+/// side by side and block the few threads that they share.
 package func eventually(
-    _ what: @autoclosure () -> String, within duration: Duration = .seconds(10),
+    _ what: @autoclosure () -> String, within duration: Duration = .seconds(30),
     _ condition: () async throws -> Bool
 ) async throws {
     let deadline = Deadline(in: duration)
@@ -40,7 +41,7 @@ package func eventually(
 
 /// The first value that `body` has to offer within the time.
 package func eventually<Value>(
-    _ what: @autoclosure () -> String, within duration: Duration = .seconds(10),
+    _ what: @autoclosure () -> String, within duration: Duration = .seconds(30),
     value body: () async throws -> Value?
 ) async throws -> Value {
     var found: Value?
@@ -54,7 +55,7 @@ package func eventually<Value>(
 
 /// The same for threads that may block.
 package func blockUntil(
-    _ what: @autoclosure () -> String, within duration: Duration = .seconds(10), _ condition: () throws -> Bool
+    _ what: @autoclosure () -> String, within duration: Duration = .seconds(30), _ condition: () throws -> Bool
 ) throws {
     let deadline = Deadline(in: duration)
     while try !condition() {

@@ -48,11 +48,11 @@ package final class MQTTTestClient: Sendable {
     }
 
     /// The return code of the CONNACK.
-    package func connack(within duration: Duration = .seconds(10)) throws -> UInt8 {
+    package func connack(within duration: Duration = .seconds(30)) throws -> UInt8 {
         try packet(within: duration).connack().code
     }
 
-    package func packet(within duration: Duration = .seconds(10)) throws -> MQTTPacket {
+    package func packet(within duration: Duration = .seconds(30)) throws -> MQTTPacket {
         let deadline = Deadline(in: duration)
         return try reader.withLock { reader in
             while true {
@@ -66,7 +66,7 @@ package final class MQTTTestClient: Sendable {
     }
 
     /// Publishes with QoS 1 and waits for PUBACK.
-    package func publish(_ topic: String, _ payload: String, within duration: Duration = .seconds(10)) throws {
+    package func publish(_ topic: String, _ payload: String, within duration: Duration = .seconds(30)) throws {
         let packetID = nextPacketID()
         let publish = PublishPacket(topic: topic, payload: Array(payload.utf8), packetID: packetID)
         try stream.send(publish.bytes(for: version))
@@ -81,13 +81,13 @@ package final class MQTTTestClient: Sendable {
     }
 
     /// The next message of a subscription, as text.
-    package func message(within duration: Duration = .seconds(10)) throws -> (topic: String, payload: String) {
+    package func message(within duration: Duration = .seconds(30)) throws -> (topic: String, payload: String) {
         let publish = try packet(within: duration).publish(version: version)
         return (String(decoding: publish.topic, as: UTF8.self), String(decoding: publish.payload, as: UTF8.self))
     }
 
     /// A round trip to the broker: the session lives.
-    package func ping(within duration: Duration = .seconds(10)) throws {
+    package func ping(within duration: Duration = .seconds(30)) throws {
         try stream.send(PacketWriter.pingRequest)
         let answer = try packet(within: duration)
         guard answer.type == .pingresp else { throw TestFault("\(answer.type) instead of PINGRESP") }

@@ -67,7 +67,7 @@ package final class TCPConnection: Sendable {
     // MARK: In
 
     /// What is there, at least one byte; nil at the end of the stream.
-    package func receive(upTo count: Int = 65_536, within duration: Duration = .seconds(10)) throws -> [UInt8]? {
+    package func receive(upTo count: Int = 65_536, within duration: Duration = .seconds(30)) throws -> [UInt8]? {
         try receive(upTo: count, Deadline(in: duration))
     }
 
@@ -89,7 +89,7 @@ package final class TCPConnection: Sendable {
     }
 
     /// Exactly `count` bytes.
-    package func receive(exactly count: Int, within duration: Duration = .seconds(10)) throws -> [UInt8] {
+    package func receive(exactly count: Int, within duration: Duration = .seconds(30)) throws -> [UInt8] {
         let deadline = Deadline(in: duration)
         var bytes: [UInt8] = []
         while bytes.count < count {
@@ -102,7 +102,7 @@ package final class TCPConnection: Sendable {
     }
 
     /// Everything up to the end of the stream.
-    package func receiveToEnd(within duration: Duration = .seconds(10)) throws -> [UInt8] {
+    package func receiveToEnd(within duration: Duration = .seconds(30)) throws -> [UInt8] {
         let deadline = Deadline(in: duration)
         var bytes: [UInt8] = []
         while let more = try receive(upTo: 262_144, deadline) { bytes += more }
@@ -111,7 +111,7 @@ package final class TCPConnection: Sendable {
 
     /// Reads on until `isEnough` of all bytes so far.
     package func receive(
-        within duration: Duration = .seconds(10), until isEnough: ([UInt8]) -> Bool
+        within duration: Duration = .seconds(30), until isEnough: ([UInt8]) -> Bool
     ) throws -> [UInt8] {
         let deadline = Deadline(in: duration)
         var bytes: [UInt8] = []
@@ -125,7 +125,7 @@ package final class TCPConnection: Sendable {
     }
 
     /// Drops what still comes, and says how the stream ended.
-    package func waitForEnd(within duration: Duration = .seconds(10)) throws -> End {
+    package func waitForEnd(within duration: Duration = .seconds(30)) throws -> End {
         let deadline = Deadline(in: duration)
         do {
             while try receive(upTo: 65_536, deadline) != nil {}

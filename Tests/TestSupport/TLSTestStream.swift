@@ -59,7 +59,7 @@ package final class TLSTestStream: ByteStream {
     /// Connects, and the handshake is done.
     package convenience init(
         to endpoint: Endpoint, _ options: TLSClientOptions, from source: String? = nil,
-        within duration: Duration = .seconds(10)
+        within duration: Duration = .seconds(30)
     ) throws {
         try self.init(over: TCPConnection(to: endpoint, from: source), options)
         try handshake(within: duration)
@@ -74,7 +74,7 @@ package final class TLSTestStream: ByteStream {
 
     // MARK: Handshake
 
-    package func handshake(within duration: Duration = .seconds(10)) throws {
+    package func handshake(within duration: Duration = .seconds(30)) throws {
         let deadline = Deadline(in: duration)
         try client.withLock { client in
             while true {
@@ -123,7 +123,7 @@ package final class TLSTestStream: ByteStream {
     // MARK: In
 
     /// What is there, at least one byte; nil at the end of the stream, whatever kind of end it is.
-    package func receive(within duration: Duration = .seconds(10)) throws -> [UInt8]? {
+    package func receive(within duration: Duration = .seconds(30)) throws -> [UInt8]? {
         switch try take(Deadline(in: duration)) {
         case .success(let bytes): return bytes
         case .failure(.end(.failed(let words))): throw TestFault("TLS receive: \(words)")
@@ -133,7 +133,7 @@ package final class TLSTestStream: ByteStream {
     }
 
     /// Exactly `count` bytes.
-    package func receive(exactly count: Int, within duration: Duration = .seconds(10)) throws -> [UInt8] {
+    package func receive(exactly count: Int, within duration: Duration = .seconds(30)) throws -> [UInt8] {
         let deadline = Deadline(in: duration)
         var bytes: [UInt8] = []
         while bytes.count < count {
@@ -146,7 +146,7 @@ package final class TLSTestStream: ByteStream {
     }
 
     /// Everything up to the end of the stream, whatever kind of end it is.
-    package func textToEnd(within duration: Duration = .seconds(10)) throws -> String {
+    package func textToEnd(within duration: Duration = .seconds(30)) throws -> String {
         let deadline = Deadline(in: duration)
         var bytes: [UInt8] = []
         while case .success(let more) = try take(deadline) { bytes += more }
@@ -154,7 +154,7 @@ package final class TLSTestStream: ByteStream {
     }
 
     /// Drops what still comes, and says how the stream ended.
-    package func waitForEnd(within duration: Duration = .seconds(10)) throws -> End {
+    package func waitForEnd(within duration: Duration = .seconds(30)) throws -> End {
         let deadline = Deadline(in: duration)
         while true {
             if case .failure(.end(let end)) = try take(deadline) { return end }

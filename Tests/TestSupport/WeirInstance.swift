@@ -146,7 +146,7 @@ package final class WeirInstance: Sendable {
     /// Waits for a line of the error log that holds all of `parts`.
     @discardableResult
     package func errorLine(
-        with parts: String..., within duration: Duration = .seconds(10)
+        with parts: String..., within duration: Duration = .seconds(30)
     ) async throws -> String {
         try await eventually("an error line with \(parts)\n\(report)", within: duration) {
             errorLines.first { line in parts.allSatisfy { line.contains($0) } }
@@ -155,7 +155,7 @@ package final class WeirInstance: Sendable {
 
     /// Waits until the access log has `count` lines, and returns all.
     package func accessLines(
-        atLeast count: Int, within duration: Duration = .seconds(10)
+        atLeast count: Int, within duration: Duration = .seconds(30)
     ) async throws -> [String] {
         try await eventually("\(count) access lines\n\(report)", within: duration) {
             let lines = accessLines
