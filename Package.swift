@@ -125,7 +125,7 @@ let package = Package(
             "ControlPlaneTests",
             [
                 "ControlPlane", "ControlLink", "CShared", "Health", "LinuxIO", "ProxyConfig", "SharedState",
-                "TLSEngine", "Vocabulary",
+                "TLSEngine", "TestSupport", "Vocabulary",
             ]),
         tests(
             "MQTTClientTests",
@@ -156,7 +156,7 @@ let package = Package(
         .target(
             name: "CTestTLS", path: "Tests/CTestTLS", cSettings: c,
             linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
-        tests("TLSEngineTests", ["TLSEngine", "ProxyConfig", "Vocabulary", "CTestTLS"]),
+        tests("TLSEngineTests", ["TLSEngine", "ProxyConfig", "TestSupport", "Vocabulary", "CTestTLS"]),
         tests("TLSWireTests", ["TLSWire", "Vocabulary"]),
         tests("SharedStateTests", ["SharedState", "CShared", "LinuxIO", "Vocabulary"]),
     ]

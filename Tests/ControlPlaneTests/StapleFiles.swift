@@ -3,6 +3,7 @@
 // An authority, certificates of it, and what its responder says of them, made once a run by the `openssl` program.
 
 import Foundation
+import TestSupport
 
 enum StapleFiles {
     /// `good` and `revoked` are responses about `server`; `stranger` is one that somebody else signed.
@@ -38,15 +39,8 @@ enum StapleFiles {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("weir-ocsp-\(UUID().uuidString)")
         try! FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
-        let shell = Process()
-        shell.executableURL = URL(fileURLWithPath: "/bin/bash")
-        shell.arguments = ["-c", recipe]
-        shell.currentDirectoryURL = folder
-        shell.standardOutput = FileHandle.nullDevice
-        shell.standardError = FileHandle.nullDevice
-        try! shell.run()
-        shell.waitUntilExit()
-        precondition(shell.terminationStatus == 0, "the recipe failed")
+        let ending = try! ManagedProcess.runBlocking("bash", ["-c", recipe], in: folder.path)
+        precondition(ending == .exited(0), "the recipe failed")
         var files: [String: [UInt8]] = [:]
         for name in try! FileManager.default.contentsOfDirectory(atPath: folder.path) {
             files[name] = Array(try! Data(contentsOf: folder.appendingPathComponent(name)))

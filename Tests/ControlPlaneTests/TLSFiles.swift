@@ -6,6 +6,7 @@ import Foundation
 import LinuxIO
 import ProxyConfig
 import TLSEngine
+import TestSupport
 
 struct TLSFiles {
     var certificate: TLSFile
@@ -24,16 +25,12 @@ struct TLSFiles {
     private static func make(_ name: String) -> TLSFiles {
         do {
             let folder = try Files.makeTemporaryDirectory(prefix: "/tmp/weir-tls-")
-            let openssl = Process()
-            openssl.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
-            openssl.currentDirectoryURL = URL(fileURLWithPath: folder)
-            openssl.arguments = [
+            let arguments = [
                 "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
                 "-subj", "/CN=\(name)", "-addext", "subjectAltName=DNS:\(name)", "-keyout", "key.pem", "-out", "cert.pem",
             ]
-            openssl.standardError = FileHandle.nullDevice
-            try openssl.run()
-            openssl.waitUntilExit()
+            let ending = try ManagedProcess.runBlocking("openssl", arguments, in: folder)
+            guard ending == .exited(0) else { fatalError("openssl req: \(ending)") }
             let certificate = TLSFile(path: "/\(name).pem", bytes: try Files.read(folder + "/cert.pem"))
             let key = TLSFile(path: "/\(name).key", bytes: try Files.read(folder + "/key.pem"))
             for file in ["cert.pem", "key.pem"] { try Files.remove("\(folder)/\(file)") }

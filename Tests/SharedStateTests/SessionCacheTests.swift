@@ -197,7 +197,7 @@ enum Sample {
     }
 }
 
-/// A process that does nothing but put sessions, for ever.
+/// A process that does nothing but put sessions, as long as the test run lives.
 private enum Writer {
     static let ids = 64
     static let lengths = [24, 160, 333, 1_500]
@@ -207,15 +207,17 @@ private enum Writer {
         let ids = (0..<self.ids).map { Sample.id($0) }
         let sessions = (0..<self.ids).map { number in lengths.map { Sample.session(number, bytes: $0) } }
         var chance = SeededRandom(seed: seed)
+        let parent = getpid()
         switch try Processes.fork() {
         case .parent(let child): return child
         case .child:
-            while true {
+            while getppid() == parent {
                 let number = Int(chance.next() % UInt64(ids.count))
                 let bytes = sessions[number][Int(chance.next() % 4)]
                 _ = unsafe cs_sessions_put(
                     cache.region.address, ids[number], 32, bytes, bytes.count, 1_000)
             }
+            Processes.exit(0)
         }
     }
 

@@ -4,6 +4,7 @@
 
 import Foundation
 import ProxyConfig
+import TestSupport
 
 enum Certificates {
     /// Two authorities (`ca`, `other`); servers; clients that are good, expired, revoked, of the wrong purpose, of the
@@ -67,15 +68,8 @@ enum Certificates {
     private static let folder: URL = {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("weir-tls-\(UUID().uuidString)")
         try! FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        let shell = Process()
-        shell.executableURL = URL(fileURLWithPath: "/bin/bash")
-        shell.arguments = ["-c", recipe]
-        shell.currentDirectoryURL = folder
-        shell.standardOutput = FileHandle.nullDevice
-        shell.standardError = FileHandle(forWritingAtPath: "/dev/null")
-        try! shell.run()
-        shell.waitUntilExit()
-        precondition(shell.terminationStatus == 0, "the recipe failed: see \(folder.path)")
+        let ending = try! ManagedProcess.runBlocking("bash", ["-c", recipe], in: folder.path)
+        precondition(ending == .exited(0), "the recipe failed: see \(folder.path)")
         return folder
     }()
 

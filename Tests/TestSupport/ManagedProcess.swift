@@ -87,6 +87,20 @@ package final class ManagedProcess: Sendable {
     }
 }
 
+extension ManagedProcess {
+    /// Runs a program to its end and blocks the thread meanwhile: for files that are made once, outside of any task.
+    ///
+    /// Foundation's Process hears of an end by a socket that programs inherit which others start at that moment; it would
+    /// wait for those, too, and with it a test run whose few threads wait for the files.
+    package static func runBlocking(_ program: String, _ arguments: [String], in folder: String) throws -> Ending {
+        let process = try ManagedProcess(program, arguments, workingDirectory: folder)
+        while true {
+            if let ending = process.currentEnding { return ending }
+            usleep(1000)
+        }
+    }
+}
+
 /// The thread that starts programs. Never ends.
 private final class Spawner: Sendable {
     static let shared = Spawner()
