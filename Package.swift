@@ -45,6 +45,11 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.100.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
     ],
     targets: [
         // C: what Swift cannot say.
@@ -89,6 +94,20 @@ let package = Package(
                 "TLSEngine", "TLSWire",
             ]),
 
+        library(
+            "AdminPlane",
+            [
+                "Vocabulary", "Balancing", "ProxyConfig", "LinuxIO", "SharedState", "ControlLink",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ]),
+
         // Executables.
         .executableTarget(
             name: "weir",
@@ -97,8 +116,8 @@ let package = Package(
         .executableTarget(
             name: "weirctl",
             dependencies: [
-                "Certificates", "MQTTClient", "MQTTWire", "ProxyConfig", "TLSEngine", "LinuxIO", "SharedState",
-                "Vocabulary",
+                "AdminPlane", "Certificates", "MQTTClient", "MQTTWire", "ProxyConfig", "TLSEngine", "LinuxIO",
+                "SharedState", "Vocabulary",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: swift),
 
@@ -130,6 +149,12 @@ let package = Package(
         tests(
             "MQTTClientTests",
             ["Certificates", "MQTTClient", "MQTTWire", "ProxyConfig", "TLSEngine", "LinuxIO", "Vocabulary"]),
+        tests(
+            "AdminPlaneTests",
+            [
+                "AdminPlane", "LinuxIO", "ProxyConfig", "SharedState", "TestSupport", "Vocabulary",
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "HTTPTypes", package: "swift-http-types"),
+            ]),
         tests("WeirctlTests", ["weirctl", "LinuxIO", "Vocabulary"]),
         .target(
             name: "TestSupport", dependencies: ["MQTTWire", "CLinux", "CTestTLS"], path: "Tests/TestSupport",
