@@ -20,6 +20,8 @@ package struct Configuration: Sendable {
     package var matches: [HealthMatch] = []
     /// Names of the variables that `set` writes anywhere; `VariableReference.assigned` indexes it.
     package var assignedVariables: [String] = []
+    /// Nil without `http {}`: then there is no admin process.
+    package var admin: AdminSettings? = nil
 
     package init() {}
 }
@@ -151,6 +153,8 @@ package struct Upstream: Sendable {
     package var peers: [Peer] = []
     /// `zone NAME SIZE`; state is shared with or without it.
     package var zone: String? = nil
+    /// `state FILE`, absolute: the peers are those of its `server` directives, none while it does not exist.
+    package var stateFile: String? = nil
 
     package init(name: String) { self.name = name }
 }
@@ -170,6 +174,10 @@ package struct Peer: Sendable {
     package var failTimeoutSeconds = 10
     package var isBackup = false
     package var isDown = false
+    /// `drain`: sessions go on, and no new one begins.
+    package var isDraining = false
+    /// `slow_start=`: how long a peer that came back takes to its full weight; 0: no time.
+    package var slowStartMilliseconds = 0
 
     package init(serverText: String, endpoint: Endpoint, ringHost: String, ringPort: String) {
         self.serverText = serverText
@@ -261,6 +269,8 @@ package struct Server: Sendable {
     package var content: Content
     /// First of `server_name`, for `$server_name`.
     package var name = ""
+    /// `status_zone`: the zone that counts this server's sessions; several servers may share one.
+    package var statusZone: String? = nil
     package var accessRules: [AccessRule] = []
     /// `set`, in order.
     package var assignments: [Assignment] = []
