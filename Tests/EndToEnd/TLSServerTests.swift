@@ -3,7 +3,6 @@
 // The server's side of TLS: which certificate answers whom, and which versions, ciphers and protocols are agreed on.
 // Most servers here answer with `return`, so that a client reads the variables of its own handshake.
 
-import Foundation
 import TestSupport
 import Testing
 
@@ -373,29 +372,6 @@ struct TLSServerTests {
                         == "rsa_pss_rsae_sha384 rsa_pss_rsae_sha384:ed25519 []")
             }
             #expect(try answer("RSA+SHA256", nil, .v12) == "rsa_pkcs1_sha256 rsa_pkcs1_sha256 []")
-        }
-    }
-
-    @Test("ssl_key_log writes the secrets of each handshake to a file that only its owner reads")
-    func keyLog() async throws {
-        let stage = try await TLSStage()
-        let port = try PortRegistry.take()
-        let stream = """
-            server { listen 127.0.0.1:\(port) ssl; \(TLSStage.lines()) ssl_key_log logs/keys; return hello; }
-            """
-        try await stage.withWeir(stream: stream) { _ async throws in
-            for version in [TLSClientOptions.Version.v12, .v13] {
-                let client = try TLSTestStream(to: .ipv4(port), stage.client().only(version))
-                #expect(try client.textToEnd() == "hello")
-            }
-            let path = stage.path("logs/keys")
-            try await eventually("both handshakes are in the key log: \(contents(of: path))") {
-                let labels = lines(of: path).map { $0.prefix { $0 != " " } }
-                return labels.contains("CLIENT_RANDOM") && labels.contains("CLIENT_TRAFFIC_SECRET_0")
-                    && labels.contains("SERVER_TRAFFIC_SECRET_0")
-            }
-            let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
-            #expect(mode == 0o600)
         }
     }
 }

@@ -101,6 +101,50 @@ struct TLSSessionTests {
         }
     }
 
+    @Test("ssl_session_cache builtin: resumes within a worker, over a reload, and keeps no more sessions than it says")
+    func builtinCache() async throws {
+        let stage = try await TLSStage()
+        let ports = try PortRegistry.take(count: 2)
+        let stream = [
+            Self.format, Self.server(ports[0], "ssl_session_tickets off; ssl_session_cache builtin:4;"),
+            Self.server(ports[1], "ssl_session_tickets off; ssl_session_cache builtin;"),
+        ].joined(separator: "\n")
+        try await stage.withWeir(stream: stream) { weir in
+            for version in [Version.v12, .v13] {
+                let options = stage.client().only(version)
+                let visits = try (0..<5).map { _ in try Self.visit(ports[0], options) }
+                let others = try (0..<5).map { _ in try Self.visit(ports[1], options) }
+                try await weir.reload()
+                // The oldest of five had to go where there is room for four.
+                #expect(try !Self.visit(ports[0], options, resuming: visits[0].session).isReused)
+                #expect(try Self.visit(ports[0], options, resuming: visits[4].session).isReused)
+                for visit in others { #expect(try Self.visit(ports[1], options, resuming: visit.session).isReused) }
+            }
+        }
+    }
+
+    @Test("builtin: is each worker's own, and a shared: one beside it is everybody's")
+    func builtinBesideShared() async throws {
+        let stage = try await TLSStage()
+        let ports = try PortRegistry.take(count: 2)
+        let stream = [
+            Self.format, Self.server(ports[0], "ssl_session_tickets off; ssl_session_cache builtin:100;"),
+            Self.server(ports[1], "ssl_session_tickets off; ssl_session_cache builtin:100 shared:sessions:1m;"),
+        ].joined(separator: "\n")
+        try await stage.withWeir(stream: stream, workers: 3) { _ in
+            let options = stage.client().only(.v12)
+            let first = try Self.visit(ports[0], options)
+            // With the session of the first visit, to whichever worker it comes: only the one that made it knows it.
+            var reused: [Bool] = []
+            try await eventually("the session is resumed once and made anew once") {
+                reused.append(try Self.visit(ports[0], options, resuming: first.session).isReused)
+                return reused.contains(true) && reused.contains(false)
+            }
+            #expect(Self.resumingWorkers(stage) == 1)
+            try await Self.resumeEverywhere(stage, ports[1], options, Self.visit(ports[1], options))
+        }
+    }
+
     @Test("sessions outlive a reload, by tickets and in the shared cache; with a new certificate they are made anew")
     func overReload() async throws {
         let stage = try await TLSStage()
