@@ -152,7 +152,7 @@ let package = Package(
         tests(
             "AdminPlaneTests",
             [
-                "AdminPlane", "LinuxIO", "ProxyConfig", "SharedState", "TestSupport", "Vocabulary",
+                "AdminPlane", "ControlLink", "LinuxIO", "ProxyConfig", "SharedState", "TestSupport", "Vocabulary",
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "HTTPTypes", package: "swift-http-types"),
             ]),
         tests("WeirctlTests", ["weirctl", "LinuxIO", "Vocabulary"]),

@@ -17,11 +17,11 @@ package enum LinkFault: Error, Sendable, Equatable {
 
 extension LinkMessage {
     static let fixedBytes = 12
-    package static let packetBytesMax = fixedBytes + textBytesMax
+    package static let packetBytesMax = fixedBytes + changeTextBytesMax
 
-    /// The text is cut at `textBytesMax` bytes, at the border of a character.
+    /// The text is cut at the bytes that the kind may have, at the border of a character.
     package var packet: [UInt8] {
-        let text = kind == .refused ? Self.cut(text) : []
+        let text = Self.cut(text, bytesMax: kind.textBytesMax)
         var bytes: [UInt8] = [kind.rawValue, 0]
         bytes.reserveCapacity(Self.fixedBytes + text.count)
         bytes.append(littleEndian: UInt32(text.count), byteCount: 2)
@@ -37,18 +37,16 @@ extension LinkMessage {
         guard let kind = Kind(rawValue: packet[0]) else { throw LinkFault.unknownKind(packet[0]) }
         let textBytes = Int(packet.littleEndian(at: 2, byteCount: 2))
         guard packet.count == Self.fixedBytes + textBytes else { throw LinkFault.wrongLength(packet.count) }
-        guard textBytes == 0 || kind == .refused && textBytes <= Self.textBytesMax else {
-            throw LinkFault.unexpectedText(packet[0])
-        }
+        guard textBytes <= kind.textBytesMax else { throw LinkFault.unexpectedText(packet[0]) }
         self.init(
             kind, generation: packet.littleEndian(at: 4, byteCount: 4), index: packet.littleEndian(at: 8, byteCount: 4),
             text: String(decoding: packet[Self.fixedBytes...], as: UTF8.self))
     }
 
-    private static func cut(_ text: String) -> ArraySlice<UInt8> {
+    private static func cut(_ text: String, bytesMax: Int) -> ArraySlice<UInt8> {
         let bytes = Array(text.utf8)
-        guard bytes.count > textBytesMax else { return bytes[...] }
-        var end = textBytesMax
+        guard bytes.count > bytesMax else { return bytes[...] }
+        var end = bytesMax
         while end > 0, bytes[end] & 0xC0 == 0x80 { end -= 1 }
         return bytes[..<end]
     }

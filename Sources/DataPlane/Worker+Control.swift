@@ -109,8 +109,11 @@ extension Worker where K: ~Copyable {
             quit()
         case .stop:
             stop()
-        case .ready, .refused, .committed, .listenersClosed:
-            logWorker(.alert, "the master sent what only workers say: \(message.kind)")
+        case .inquiry:
+            // Nobody answers questions yet; who asks sees the end of the pair.
+            if let number { Descriptors.close(number) }
+        case .ready, .refused, .committed, .listenersClosed, .change, .changed, .changeRefused:
+            logWorker(.alert, "the master sent what is nothing for workers: \(message.kind)")
         }
     }
 

@@ -125,7 +125,7 @@ struct Master: ~Copyable {
                     continue
                 }
             case .listenersClosed, .prepare, .log, .listener, .sessionCache, .build, .commit, .abort, .reopen, .quit,
-                .stop:
+                .stop, .inquiry, .change, .changed, .changeRefused:
                 break
             }
             switch message.kind {
@@ -138,7 +138,13 @@ struct Master: ~Copyable {
                 }
                 perform(supervision.committed(child, now: now))
             case .listenersClosed: perform(supervision.listenersClosed(child, now: now))
-            case .prepare, .log, .listener, .sessionCache, .build, .commit, .abort, .reopen, .quit, .stop: break
+            case .change:
+                // Honest until changes are made here.
+                let refusal = AdminRefusal(.failed, "this version does not change servers while it runs")
+                process.say(LinkMessage(.changeRefused, index: message.index, text: refusal.messageText))
+            case .prepare, .log, .listener, .sessionCache, .build, .commit, .abort, .reopen, .quit, .stop, .inquiry,
+                .changed, .changeRefused:
+                break
             }
         }
     }

@@ -56,7 +56,9 @@ extension ProberLoop {
             log?.open(Int(message.index), number)
         case .quit, .stop: isEnding = true
         // Listeners and session caches are the workers'; the others are what children say.
-        case .listener, .sessionCache, .ready, .refused, .committed, .listenersClosed: return
+        case .listener, .sessionCache, .inquiry, .changed, .changeRefused, .ready, .refused, .committed,
+            .listenersClosed, .change:
+            return
         }
     }
 

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the admin process may ask of the others. Figures are no question: they stand in the shared region.
+
+import ControlLink
+
+/// Whoever answers requests asks through this; `LinkControl` is the one that runs, tests have another.
+package protocol AdminControl: Sendable {
+    /// Done in all workers when it returns: the ids of the servers that were added, changed or removed, one for each
+    /// address. Changes are made one after another, in the order of asking.
+    func change(_ change: MembershipChange) async throws(AdminRefusal) -> [Int]
+}
