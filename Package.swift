@@ -26,8 +26,10 @@ func cTarget(_ name: String, libraries: [String] = []) -> Target {
 }
 
 /// A Swift target in `Sources`.
-func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: swift)
+func library(
+    _ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource]? = nil
+) -> Target {
+    .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: swift)
 }
 
 /// A test target in `Tests`, mirroring the target it tests.
@@ -106,7 +108,7 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
-            ]),
+            ], resources: [.embedInCode("Dashboard/Page")]),
 
         // Executables.
         .executableTarget(

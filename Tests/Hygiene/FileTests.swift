@@ -8,10 +8,11 @@ import Testing
 @Suite("files")
 struct FileTests {
     static let ours = ["Sources", "CSources", "Tests", "Perf"]
+    static let endings = [".swift", ".c", ".h", ".js"]
 
     @Test("every source file opens with its licence and says what it answers for")
     func headers() throws {
-        for file in try SourceTree.files(below: Self.ours, endings: [".swift", ".c", ".h"]) {
+        for file in try SourceTree.files(below: Self.ours, endings: Self.endings) {
             let lines = try SourceTree.text(file).split(separator: "\n", omittingEmptySubsequences: false)
             #expect(lines.first == "// SPDX-License-Identifier: Apache-2.0", "\(file) has no licence line")
             guard lines.count > 2 else {
@@ -26,7 +27,7 @@ struct FileTests {
     func nothingUnfinished() throws {
         // Put together, so that this file does not find itself.
         let marks = ["TO" + "DO", "FIX" + "ME", "XX" + "X", "not implement" + "ed"]
-        for file in try SourceTree.files(below: Self.ours, endings: [".swift", ".c", ".h"]) {
+        for file in try SourceTree.files(below: Self.ours, endings: Self.endings) {
             let text = try SourceTree.text(file)
             for mark in marks {
                 let isThere = text.range(of: "\\b\(mark)\\b", options: .regularExpression) != nil
@@ -38,7 +39,7 @@ struct FileTests {
     /// Configurations and messages in tests are read as they stand, so lines with quoted text may be wider there.
     @Test("no line is longer than 120 columns, and none ends with a space")
     func lines() throws {
-        for file in try SourceTree.files(below: Self.ours, endings: [".swift", ".c", ".h"]) {
+        for file in try SourceTree.files(below: Self.ours, endings: Self.endings) {
             for (number, line) in try SourceTree.text(file).split(separator: "\n", omittingEmptySubsequences: false)
                 .enumerated()
             {
