@@ -78,7 +78,7 @@ struct Session: BitwiseCopyable {
     var upload = DirectionState()
     var download = DirectionState()
 
-    /// nginx's `$connection`.
+    /// nginx's `$connection`; with the worker's run it is the session's name (Vocabulary/SessionID).
     var number: UInt64 = 0
     /// Nil for a client at a unix socket.
     var clientEndpoint: IPEndpoint? = nil

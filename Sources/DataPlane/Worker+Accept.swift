@@ -107,7 +107,7 @@ extension Worker where K: ~Copyable {
     // MARK: - A new session
 
     private mutating func begin(client: Int32, at index: Int) {
-        region.countAccepted(identity.slot)
+        let count = region.countAccepted(identity.slot)
         guard !isStopping, sessions.count < sessionsMax, let slot = sessions.take() else {
             refuseForCapacity(client)
             return
@@ -118,13 +118,11 @@ extension Worker where K: ~Copyable {
         let generation = listeners[index].generation
         generations.hold(generation)
         timers.prepare(slot)
-        connectionNumber += 1
         sessions[slot].client = client
         sessions[slot].listener = UInt16(index)
         sessions[slot].settings = settings
         sessions[slot].routing = generation
-        // One number for all workers: they count apart in steps of the number of slots.
-        sessions[slot].number = connectionNumber * UInt64(SharedRegion.workersMax) + UInt64(identity.slot.index)
+        sessions[slot].number = SessionID.number(worker: identity.slot.index, count: count)
         sessions[slot].startedAt = now
         sessions[slot].lastActivityAt = now
         sessions[slot].clientEndpoint = kernel.peerAddress(of: client).map {

@@ -122,6 +122,8 @@ extension Worker where K: ~Copyable {
             output.appendDecimal(sessions[slot].download.sent)
         case .connection:
             output.appendDecimal(sessions[slot].number)
+        case .sessionID:
+            SessionID(run: identity.run, number: sessions[slot].number).write(to: &output)
         case .hostname:
             output.append(contentsOf: identity.hostname)
         case .nginxVersion:

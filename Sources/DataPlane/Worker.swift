@@ -50,6 +50,31 @@ struct WorkerIdentity {
     let descriptorLimit: Int
     /// For what chance decides: `random`.
     let seed: UInt64
+    /// Of the names of its sessions.
+    let run: UInt32
+
+    init(
+        slot: WorkerSlot, processID: Int32, hostname: [UInt8], descriptorLimit: Int, seed: UInt64, region: SharedRegion
+    ) {
+        self.slot = slot
+        self.processID = processID
+        self.hostname = hostname
+        self.descriptorLimit = descriptorLimit
+        self.seed = seed
+        run = SessionID.run(hostname: hostname, masterPID: region.masterPID, startedAt: region.startedAt)
+    }
+}
+
+extension SessionID {
+    /// The same for all workers of a master, another one for any other master, here or elsewhere.
+    static func run(hostname: [UInt8], masterPID: Int32, startedAt: UInt64) -> UInt32 {
+        var crc = CRC32()
+        crc.update(hostname.span)
+        crc.update(littleEndian: UInt32(bitPattern: masterPID))
+        crc.update(littleEndian: UInt32(truncatingIfNeeded: startedAt >> 32))
+        crc.update(littleEndian: UInt32(truncatingIfNeeded: startedAt))
+        return crc.value
+    }
 }
 
 /// Where a direction that found no buffer waits.
@@ -83,7 +108,6 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
     var sessionsMax: Int
     /// True when the descriptor limit allows less than `worker_connections`, or that is not set.
     var isBoundByDescriptors = true
-    var connectionNumber: UInt64 = 0
 
     var settingsTable = SettingsTable()
     var generations = GenerationTable()

@@ -27,7 +27,8 @@ package func runWorker(
         LocalTime.loadZone()
         let identity = WorkerIdentity(
             slot: workerSlot, processID: getpid(), hostname: Array((try Processes.hostname()).utf8),
-            descriptorLimit: Int(clamping: try Processes.limit(of: .descriptors).soft), seed: Chance.seed())
+            descriptorLimit: Int(clamping: try Processes.limit(of: .descriptors).soft), seed: Chance.seed(),
+            region: region)
         var worker = Worker(
             kernel: try UringKernel(), region: region, tickets: TicketKeySource(tickets),
             staples: StapleSource(staples), identity: identity, link: link, signals: signals)

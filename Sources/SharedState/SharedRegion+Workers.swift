@@ -47,7 +47,11 @@ extension SharedRegion {
 
     // MARK: By the worker itself
 
-    package func countAccepted(_ worker: WorkerSlot) { bump(worker, CS_WORKER_ACCEPTED) }
+    /// How many the worker and its predecessors in the slot have accepted now: what numbers of sessions are made of.
+    package func countAccepted(_ worker: WorkerSlot) -> UInt64 {
+        bump(worker, CS_WORKER_ACCEPTED)
+        return unsafe cs_load(cs_worker(base, worker.number, CS_WORKER_ACCEPTED))
+    }
     package func countRefused(_ worker: WorkerSlot) { bump(worker, CS_WORKER_REFUSED) }
     package func countBufferStarved(_ worker: WorkerSlot) { bump(worker, CS_WORKER_BUFFERS_STARVED) }
     package func countDescriptorsStarved(_ worker: WorkerSlot) { bump(worker, CS_WORKER_DESCRIPTORS_STARVED) }

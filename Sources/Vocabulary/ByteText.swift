@@ -26,9 +26,9 @@ extension [UInt8] {
         appendDigits(value, base: 10, minimumDigits: minimumDigits)
     }
 
-    /// Lower case hexadecimal without leading zeros.
-    package mutating func appendHex(_ value: UInt64) {
-        appendDigits(value, base: 16, minimumDigits: 1)
+    /// Lower case hexadecimal, without leading zeros beyond `minimumDigits`.
+    package mutating func appendHex(_ value: UInt64, minimumDigits: Int = 1) {
+        appendDigits(value, base: 16, minimumDigits: minimumDigits)
     }
 
     /// Seconds with three places, nginx's form of `$session_time` and `$msec`: 1234 ms is `1.234`.

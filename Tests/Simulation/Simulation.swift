@@ -96,7 +96,9 @@ final class Simulation {
         var worker = Worker(
             kernel: SimulatedKernel(world: world), region: region, tickets: tickets.map(TicketKeySource.init),
             staples: nil,
-            identity: WorkerIdentity(slot: slot, processID: 2, hostname: Array("sim".utf8), descriptorLimit: 4000, seed: seed),
+            identity: WorkerIdentity(
+                slot: slot, processID: 2, hostname: Array("sim".utf8), descriptorLimit: 4000, seed: seed,
+                region: region),
             link: LinkEndpoint(socket: Descriptor(workerLink)), signals: try SignalQueue([]))
         worker.watchLink()
         worker.watchSignals()

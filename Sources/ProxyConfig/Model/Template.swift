@@ -107,4 +107,5 @@ package enum BuiltinVariable: String, Sendable, CaseIterable, Equatable {
     case mqttKeepAlive = "mqtt_keepalive"
     case mqttCleanStart = "mqtt_clean_start"
     case closeReason = "close_reason"
+    case sessionID = "session_id"
 }
