@@ -20,8 +20,8 @@ extension Worker where K: ~Copyable {
         region.countClosed(identity.slot, reason)
         letGoOfRouting(slot)
         if let peer = sessions[slot].peer {
-            region.addBytes(
-                identity.slot, peer, toPeer: sessions[slot].upload.sent, fromPeer: sessions[slot].download.received)
+            region.addBytes(identity.slot, peer, toPeer: sessions[slot].upload.sent)
+            region.addBytes(identity.slot, peer, fromPeer: sessions[slot].download.received)
             region.removeSession(identity.slot, peer)
         }
         for operation in [Operation.connect, .receiveClient, .receiveBroker, .sendClient, .sendBroker]

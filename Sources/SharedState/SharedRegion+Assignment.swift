@@ -30,23 +30,27 @@ package struct GroupRequest: Sendable {
     }
 }
 
-/// A configuration has more groups or peers than the region has places.
+/// A configuration has more groups, peers or zones than the region has places.
 package enum SlotFault: Error, Sendable, Equatable {
     case groupsUsedUp(max: Int)
     case peersUsedUp(max: Int)
+    case zonesUsedUp(max: Int)
 
     package var text: String {
         switch self {
         case .groupsUsedUp(let max): "more than \(max) upstream groups"
         case .peersUsedUp(let max): "more than \(max) servers in all upstream groups"
+        case .zonesUsedUp(let max): "more than \(max) zones of status_zone"
         }
     }
 }
 
 extension SharedRegion {
-    /// Gives every group and peer its slot. When there is no room nothing has changed. `pause` is called between
+    /// Gives every group, peer and zone its slot. When there is no room nothing has changed. `pause` is called between
     /// groups, for a caller that rests.
-    package func assignSlots(_ groups: [GroupRequest], pause: () -> Void = {}) throws(SlotFault) {
+    package func assignSlots(
+        _ groups: [GroupRequest], zones: [String] = [], pause: () -> Void = {}
+    ) throws(SlotFault) {
         abandonSlots()
         // What is there already is marked before anything new is placed, so that no newcomer takes its place.
         for group in groups {
@@ -73,6 +77,7 @@ extension SharedRegion {
                     markPrepared(place, peer.weight)
                 }
             }
+            try assignZones(zones, pause: pause)
         } catch {
             abandonSlots()
             throw error
@@ -96,6 +101,7 @@ extension SharedRegion {
             unsafe cs_store(cs_peer(base, peer, CS_PEER_EFFECTIVE_WEIGHT), weight)
             unsafe cs_store(cs_peer(base, peer, CS_PEER_CURRENT_WEIGHT), 0)
         }
+        commitZones()
         setHeader(CS_HEADER_GENERATION, UInt64(generation))
     }
 
@@ -103,15 +109,16 @@ extension SharedRegion {
     package func abandonSlots() {
         for group in 0..<UInt32(groupsUsed) { unsafe clearPrepared(cs_group(base, group, CS_GROUP_USE)) }
         for peer in 0..<UInt32(peersUsed) { unsafe clearPrepared(cs_peer(base, peer, CS_PEER_USE)) }
+        abandonZones()
     }
 
     // MARK: - Marks
 
-    private func committed(_ use: UInt64) -> UInt64 {
+    func committed(_ use: UInt64) -> UInt64 {
         use & UInt64(CS_USE_PREPARED.rawValue) != 0 ? UInt64(CS_USE_COMMITTED.rawValue) : 0
     }
 
-    private func clearPrepared(_ word: UnsafeMutablePointer<cs_word>) {
+    func clearPrepared(_ word: UnsafeMutablePointer<cs_word>) {
         let use = unsafe cs_load(word)
         if use & UInt64(CS_USE_PREPARED.rawValue) != 0 {
             unsafe cs_store(word, use & ~UInt64(CS_USE_PREPARED.rawValue))

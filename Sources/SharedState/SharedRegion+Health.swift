@@ -29,6 +29,15 @@ extension SharedRegion {
         if health == .unhealthy, self.health(peer) != .unhealthy {
             unsafe cs_bump(cs_peer(base, peer.number, CS_PEER_TIMES_UNHEALTHY), 1)
         }
+        let downSince = load(peer, CS_PEER_DOWN_SINCE)
+        if health != .up, downSince == 0 {
+            store(peer, CS_PEER_DOWN_SINCE, wallMilliseconds)
+        } else if health == .up, downSince != 0 {
+            // A clock that was set back counts nothing. 0 is said of peers that nobody asks for any more.
+            let now = max(wallMilliseconds, downSince)
+            store(peer, CS_PEER_DOWN_TIME, load(peer, CS_PEER_DOWN_TIME) + (now - downSince))
+            store(peer, CS_PEER_DOWN_SINCE, 0)
+        }
         store(peer, CS_PEER_HEALTH_SINCE, wallMilliseconds)
         store(peer, CS_PEER_HEALTH, UInt64(health.rawValue))
     }

@@ -42,6 +42,24 @@ extension SharedRegion {
         }
     }
 
+    /// Nil when the master has given no slot to a zone of this name.
+    package func zoneSlot(named name: String) -> ZoneSlot? {
+        let text = Array(name.utf8)
+        let hash = identityHash(text)
+        let used = UInt32(zonesUsed)
+        var next: UInt32 = 0
+        while true {
+            let found = unsafe cs_find(cs_zone_hashes(base), next, used, hash)
+            guard found < used else { return nil }
+            if unsafe cs_load(cs_zone(base, found, CS_ZONE_NAME_BYTES)) == UInt64(text.count),
+                zoneText(found).holds(text)
+            {
+                return ZoneSlot(number: found)
+            }
+            next = found + 1
+        }
+    }
+
     func peerHash(_ group: GroupSlot, _ identity: [UInt8]) -> UInt64 {
         identityHash(identity, seed: 0xCBF2_9CE4_8422_2325 ^ UInt64(group.number) << 32)
     }
@@ -49,4 +67,5 @@ extension SharedRegion {
     var workersUsed: Int { min(Int(header(CS_HEADER_WORKERS_USED)), Self.workersMax) }
     var groupsUsed: Int { min(Int(header(CS_HEADER_GROUPS_USED)), Self.groupsMax) }
     var peersUsed: Int { min(Int(header(CS_HEADER_PEERS_USED)), Self.peersMax) }
+    var zonesUsed: Int { min(Int(header(CS_HEADER_ZONES_USED)), Self.zonesMax) }
 }

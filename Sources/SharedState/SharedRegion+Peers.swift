@@ -106,6 +106,46 @@ extension SharedRegion {
         bump(worker, peer, CS_SHARE_SESSIONS, 1)
     }
 
+    /// `now`: monotonic milliseconds.
+    package func noteSelected(_ worker: WorkerSlot, _ peer: PeerSlot, now: UInt64) {
+        unsafe cs_store(cs_share(base, worker.number, peer.number, CS_SHARE_SELECTED_AT), now)
+    }
+
+    package func countConnected(_ worker: WorkerSlot, _ peer: PeerSlot, milliseconds: UInt64) {
+        bump(worker, peer, CS_SHARE_CONNECTED, 1)
+        bump(worker, peer, CS_SHARE_CONNECT_TIME, milliseconds)
+    }
+
+    package func countFirstByte(_ worker: WorkerSlot, _ peer: PeerSlot, milliseconds: UInt64) {
+        bump(worker, peer, CS_SHARE_FIRST_BYTES, 1)
+        bump(worker, peer, CS_SHARE_FIRST_BYTE_TIME, milliseconds)
+    }
+
+    /// A session that was connected is over. `milliseconds`: since its connect began.
+    package func countEnded(_ worker: WorkerSlot, _ peer: PeerSlot, milliseconds: UInt64) {
+        bump(worker, peer, CS_SHARE_ENDED, 1)
+        bump(worker, peer, CS_SHARE_SESSION_TIME, milliseconds)
+    }
+
+    // MARK: Failure windows in time, between `lock` and `unlock`
+
+    /// A failure keeps the peer out from `now` until `until`: monotonic milliseconds.
+    package func noteOut(_ worker: WorkerSlot, _ peer: PeerSlot, now: UInt64, until: UInt64) {
+        let end = load(peer, CS_PEER_OUT_UNTIL)
+        if now >= end {
+            let begin = load(peer, CS_PEER_OUT_SINCE)
+            store(peer, CS_PEER_OUT_TIME, load(peer, CS_PEER_OUT_TIME) + (end - min(begin, end)))
+            store(peer, CS_PEER_OUT_SINCE, now)
+            bump(worker, peer, CS_SHARE_TIMES_OUT, 1)
+        }
+        store(peer, CS_PEER_OUT_UNTIL, until)
+    }
+
+    /// A success lets the peer back.
+    package func noteBack(_ peer: PeerSlot, now: UInt64) {
+        if load(peer, CS_PEER_OUT_UNTIL) > now { store(peer, CS_PEER_OUT_UNTIL, now) }
+    }
+
     package func removeSession(_ worker: WorkerSlot, _ peer: PeerSlot) {
         let word = unsafe cs_share(base, worker.number, peer.number, CS_SHARE_ACTIVE)
         let active = unsafe cs_load(word)
@@ -117,8 +157,11 @@ extension SharedRegion {
         bump(worker, peer, CS_SHARE_CONNECTS_FAILED, 1)
     }
 
-    package func addBytes(_ worker: WorkerSlot, _ peer: PeerSlot, toPeer: UInt64, fromPeer: UInt64) {
+    package func addBytes(_ worker: WorkerSlot, _ peer: PeerSlot, toPeer: UInt64) {
         bump(worker, peer, CS_SHARE_BYTES_TO_PEER, toPeer)
+    }
+
+    package func addBytes(_ worker: WorkerSlot, _ peer: PeerSlot, fromPeer: UInt64) {
         bump(worker, peer, CS_SHARE_BYTES_FROM_PEER, fromPeer)
     }
 

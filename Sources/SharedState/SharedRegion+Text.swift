@@ -51,6 +51,12 @@ extension SharedRegion {
     func identityText(_ peer: UInt32) -> SharedText {
         unsafe SharedText(cs_peer(base, peer, CS_PEER_IDENTITY), capacity: CS_IDENTITY_BYTES)
     }
+    func zoneText(_ zone: UInt32) -> SharedText {
+        unsafe SharedText(cs_zone(base, zone, CS_ZONE_NAME), capacity: CS_IDENTITY_BYTES)
+    }
+    var reloadText: SharedText {
+        unsafe SharedText(cs_header(base, CS_HEADER_RELOAD_TEXT), capacity: CS_RELOAD_BYTES)
+    }
     func reasonText(_ peer: UInt32) -> SharedText {
         unsafe SharedText(cs_peer(base, peer, CS_PEER_REASON), capacity: CS_REASON_BYTES)
     }

@@ -16,6 +16,7 @@ import LinuxIO
     package static let workersMax = CS_WORKERS
     package static let groupsMax = CS_GROUPS
     package static let peersMax = CS_PEERS
+    package static let zonesMax = CS_ZONES
     package static let fileName = "weir-shared"
 
     let base: UnsafeMutableRawPointer
@@ -35,6 +36,7 @@ import LinuxIO
         region.setHeader(CS_HEADER_BYTES, UInt64(byteCount))
         region.setHeader(CS_HEADER_MASTER_PID, UInt64(masterPID))
         region.setHeader(CS_HEADER_STARTED_AT, wallMilliseconds)
+        region.setHeader(CS_HEADER_LOADED_AT, wallMilliseconds)
         unsafe cs_store_release(cs_header(region.base, CS_HEADER_MAGIC), CS_MAGIC)
         return region
     }
@@ -79,26 +81,13 @@ import LinuxIO
         unsafe Memory.unmap(base, byteCount: MemoryLayout<cs_region>.size)
     }
 
-    // MARK: Header
+    // MARK: Header, which SharedRegion+Master changes and reports
 
     package var masterPID: Int32 { Int32(truncatingIfNeeded: header(CS_HEADER_MASTER_PID)) }
     /// Wall clock, milliseconds.
     package var startedAt: UInt64 { header(CS_HEADER_STARTED_AT) }
     /// The committed generation.
     package var generation: UInt32 { UInt32(truncatingIfNeeded: header(CS_HEADER_GENERATION)) }
-    package var reloadsDone: UInt64 { header(CS_HEADER_RELOADS_DONE) }
-    package var reloadsRefused: UInt64 { header(CS_HEADER_RELOADS_REFUSED) }
-    /// Wall clock, milliseconds; 0: never.
-    package var lastReloadAt: UInt64 { header(CS_HEADER_LAST_RELOAD_AT) }
-
-    /// By the master. `daemon on` forks after the region is made.
-    package func setMasterPID(_ pid: Int32) { setHeader(CS_HEADER_MASTER_PID, UInt64(pid)) }
-
-    /// By the master, after a reload has ended either way.
-    package func countReload(isDone: Bool, wallMilliseconds: UInt64) {
-        unsafe cs_bump(cs_header(base, isDone ? CS_HEADER_RELOADS_DONE : CS_HEADER_RELOADS_REFUSED), 1)
-        setHeader(CS_HEADER_LAST_RELOAD_AT, wallMilliseconds)
-    }
 
     func header(_ field: cs_header_field) -> UInt64 { unsafe cs_load(cs_header(base, field)) }
     func setHeader(_ field: cs_header_field, _ value: UInt64) { unsafe cs_store(cs_header(base, field), value) }

@@ -29,3 +29,9 @@ package struct PeerSlot: Sendable, Hashable, BitwiseCopyable {
     let number: UInt32
     package var index: Int { Int(number) }
 }
+
+/// A `status_zone`'s place, the same over reloads.
+package struct ZoneSlot: Sendable, Hashable, BitwiseCopyable {
+    let number: UInt32
+    package var index: Int { Int(number) }
+}

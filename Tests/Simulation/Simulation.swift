@@ -65,7 +65,7 @@ final class Simulation {
         tlsCasting = TLSCasting(world: world)
         tlsText = TLSConfigurationText(world: world, verifiesBrokers: seed % 2 == 0)
         region = try SharedRegion.create(masterPID: 1, wallMilliseconds: World.wallStart)
-        region.beginWorker(slot, pid: 2, isRespawn: false)
+        region.beginWorker(slot, pid: 2, isRespawn: false, wallMilliseconds: World.wallStart)
         let pair = try LinkEndpoint.makePair()
         master = MasterSide(world: world, region: region, linkNumber: pair.master)
         workerLink = pair.child

@@ -57,10 +57,19 @@ extension Configuration {
         if upstreams.reduce(0, { $0 + $1.peers.count }) > SharedRegion.peersMax {
             throw StartFault(SlotFault.peersUsedUp(max: SharedRegion.peersMax).text)
         }
+        if zoneNames.count > SharedRegion.zonesMax {
+            throw StartFault(SlotFault.zonesUsedUp(max: SharedRegion.zonesMax).text)
+        }
     }
 
     /// Whether a worker needs CAP_NET_RAW.
     var bindsTransparently: Bool { servers.contains { $0.proxyBind?.isTransparent ?? false } }
+
+    /// Each `status_zone` once.
+    var zoneNames: [String] {
+        var seen: Set<String> = []
+        return servers.compactMap(\.statusZone).filter { seen.insert($0).inserted }
+    }
 
     var slotRequests: [GroupRequest] {
         upstreams.map { upstream in

@@ -90,7 +90,11 @@ extension Master {
                 let process = ChildProcess(child, pid: pid, link: link, generation: generation)
                 children[child] = process
                 if case .worker(let slot) = child, let worker = WorkerSlot(index: slot) {
-                    region.beginWorker(worker, pid: pid, isRespawn: supervision.hasDied(child))
+                    region.beginWorker(
+                        worker, pid: pid, isRespawn: supervision.hasDied(child), wallMilliseconds: wallMilliseconds())
+                }
+                if case .prober = child {
+                    region.beginHelper(.prober, pid: pid, isRespawn: supervision.hasDied(child))
                 }
                 log.write(.notice, "start \(child.name) \(pid)")
                 process.talk(generation, listeners, position: position)

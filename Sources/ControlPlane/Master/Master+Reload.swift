@@ -12,6 +12,7 @@ extension Master {
     /// Reads the configuration and opens what it needs. Nothing that runs is touched.
     mutating func readConfiguration() -> [SupervisionAction] {
         log.write(.notice, "reconfiguring")
+        reloadBegan = monotonicMilliseconds()
         let reading = ConfigurationReading.read(places, globalDirectives: globalDirectives, isServing: true)
         report(reading.outcome)
         guard let configuration = reading.outcome.configuration else {
@@ -40,7 +41,7 @@ extension Master {
                 try listeners.prepare(configuration.listeners, positions: workers)
                 pace.pause()
                 do throws(SlotFault) {
-                    try region.assignSlots(configuration.slotRequests) { pace.pause() }
+                    try region.assignSlots(configuration.slotRequests, zones: configuration.zoneNames) { pace.pause() }
                 } catch {
                     throw StartFault(error.text)
                 }
@@ -63,8 +64,18 @@ extension Master {
         return supervision.configurationUnusable()
     }
 
+    private func countReload(_ result: ReloadResult, _ reason: String) {
+        let wall = wallMilliseconds()
+        region.countReload(
+            result, wallMilliseconds: wall, tookMilliseconds: monotonicMilliseconds() - reloadBegan, text: reason)
+        let isDone = result == .done
+        region.note(
+            isDone ? .reloaded : .reloadRefused, wallMilliseconds: wall,
+            text: isDone ? "generation \(current.number)" : reason)
+    }
+
     private func sayNotApplied(_ reason: String) {
-        region.countReload(isDone: false, wallMilliseconds: wallMilliseconds())
+        countReload(.refused, reason)
         log.write(
             .error,
             "configuration \(places.configurationFile) not applied; generation \(current.number) goes on: \(reason)")
@@ -88,7 +99,7 @@ extension Master {
         for fault in listeners.adopt(generation.configuration.listeners) { log.write(.notice, fault.message) }
         pace.pause()
         region.commitSlots(generation: generation.number)
-        region.countReload(isDone: true, wallMilliseconds: wallMilliseconds())
+        countReload(.done, "")
         log.use(generation.configuration, generation.logs)
         if !isForeground { redirectStandardError() }
         former.close()

@@ -46,6 +46,8 @@ struct Master: ~Copyable {
     var log: ErrorLogWriter
     var current: LoadedGeneration
     var pending: LoadedGeneration? = nil
+    /// When the present or last reload began; monotonic milliseconds.
+    var reloadBegan: UInt64 = 0
     /// The last number that was given to a generation, applied or not.
     var generationCount: UInt32
     var children: [Child: ChildProcess] = [:]
@@ -188,6 +190,11 @@ struct Master: ~Copyable {
             children[child] = nil
             let level: LogLevel = if case .exited(0) = ended.way { .notice } else { .alert }
             log.write(level, "\(child.name) \(ended.pid) \(ended.text)")
+            if level == .alert {
+                region.note(
+                    .processDied, wallMilliseconds: wallMilliseconds(), text: "\(child.name) \(ended.pid) \(ended.text)")
+            }
+            if case .prober = child { region.endHelper(.prober) }
             if case .worker(let slot) = child, let worker = WorkerSlot(index: slot) {
                 region.endWorker(worker, state: .free)
                 for cache in current.sessionCaches + (pending?.sessionCaches ?? []) { cache.release(of: ended.pid) }

@@ -38,7 +38,10 @@ struct SingleProcess {
         guard process.hasSaidAll else {
             throw StartFault("too many listeners and logs for \"master_process off\"")
         }
-        if let worker = WorkerSlot(index: 0) { region.beginWorker(worker, pid: Processes.currentID, isRespawn: false) }
+        if let worker = WorkerSlot(index: 0) {
+            region.beginWorker(
+                worker, pid: Processes.currentID, isRespawn: false, wallMilliseconds: wallMilliseconds())
+        }
         log.write(.notice, "without a master process there is no reload: HUP and USR1 change nothing")
         if generation.configuration.servers.contains(where: { $0.tls?.value.fetchesStaples == true }) {
             log.write(.warn, "\"ssl_stapling\" ignored, without a master process no OCSP responder is asked")

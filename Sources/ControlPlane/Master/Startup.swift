@@ -106,10 +106,13 @@ struct Startup {
             region = try SharedRegion.create(
                 masterPID: Processes.currentID, wallMilliseconds: wallMilliseconds())
         } catch { throw StartFault("memfd_create() of the shared region failed (\(error.numberedText))") }
-        do throws(SlotFault) { try region.assignSlots(configuration.slotRequests) } catch {
+        do throws(SlotFault) {
+            try region.assignSlots(configuration.slotRequests, zones: configuration.zoneNames)
+        } catch {
             throw StartFault(error.text)
         }
         region.commitSlots(generation: 1)
+        region.note(.started, wallMilliseconds: region.startedAt, text: "Weir \(weirVersion)")
         return region
     }
 

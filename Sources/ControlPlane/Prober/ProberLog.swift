@@ -6,6 +6,7 @@
 import Health
 import LinuxIO
 import ProxyConfig
+import SharedState
 import Vocabulary
 
 final class ProberLog {
@@ -88,6 +89,26 @@ extension PeerChange {
             return "peer is \(stateText) while reconfiguring, \(peer): \"mandatory\" asks for a check first"
         case .unchecked:
             return "peer is \(stateText) while reconfiguring, \(peer): no check that failed is configured any more"
+        }
+    }
+
+    /// For the ring of events: the server first, and no more than fits a line.
+    var eventText: String {
+        let reason =
+            switch cause {
+            case .passed(let count): count == 1 ? "the check passed" : "\(count) checks in a row passed"
+            case .failed(let fault): fault.text
+            case .mandatory: "\"mandatory\" asks for a check first"
+            case .unchecked: "no check that failed is configured any more"
+            }
+        return "\(name) in \(group): \(reason)"
+    }
+
+    var eventKind: EventKind {
+        switch state {
+        case .healthy: .peerUp
+        case .checking: .peerChecking
+        case .unhealthy: .peerUnhealthy
         }
     }
 

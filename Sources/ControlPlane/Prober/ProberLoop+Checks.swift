@@ -59,7 +59,12 @@ extension ProberLoop {
                 peer.state.shared, slot, wallMilliseconds: isSameState ? region.healthSince(slot) : wall,
                 reason: Array(peer.reason.utf8))
         }
-        if let change = finding.change { log?.write(change.level, change.message, to: change.errorLogs) }
+        if let change = finding.change { announce(change, wall, log) }
+    }
+
+    func announce(_ change: PeerChange, _ wallMilliseconds: UInt64, _ log: ProberLog?) {
+        region.note(change.eventKind, wallMilliseconds: wallMilliseconds, text: change.eventText)
+        log?.write(change.level, change.message, to: change.errorLogs)
     }
 
     /// With a limit of descriptors as it should be this never happens, and when it does it happens with every check.

@@ -178,7 +178,7 @@ extension ProberLoop {
         adopt(built.staples)
         committed = prepared.generation
         self.prepared = nil
-        for change in changes { built.log.write(change.level, change.message, to: change.errorLogs) }
+        for change in changes { announce(change, wall, built.log) }
         reply(.committed, prepared.generation)
     }
 
