@@ -75,6 +75,7 @@ extension PeerState {
         maxFails = UInt32(clamping: peer.maxFails)
         failTimeoutSeconds = Int64(peer.failTimeoutSeconds)
         if peer.isDown { flags.insert(.down) }
+        if peer.isDraining { flags.insert(.draining) }
         if peer.isBackup { flags.insert(.backup) }
     }
 }

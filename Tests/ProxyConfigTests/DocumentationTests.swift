@@ -79,6 +79,7 @@ struct DocumentationTests {
         ]
         let ticketKey = String(repeating: "k", count: 80)
         return Dictionary(uniqueKeysWithValues: names.map { ("/etc/weir/tls/\($0)", ticketKey) })
+            .merging(["/etc/weir/admins": "ada:$6$salt$hash\n"]) { first, _ in first }
     }()
 
     @Test("directives are refused one by one where they have no example context", arguments: ["main", "events"])
@@ -96,6 +97,13 @@ struct DocumentationTests {
         case "# context: stream": return "stream { \(example) }"
         case "# context: upstream": return "stream { upstream u { \(example) } }"
         case "# context: match": return "stream { match m { \(example) } }"
+        case "# context: http": return "http { \(example) }"
+        case "# context: http server":
+            let listen = example.contains("\nlisten ") ? "" : "listen 127.0.0.1:8080;"
+            let location = example.contains("\nlocation ") ? "" : "location / { api; }"
+            return "http { server { \(example) \(listen) \(location) } }"
+        case "# context: location":
+            return "http { server { listen 127.0.0.1:8080; location /x { \(example) } } }"
         case "# context: server":
             let listen = example.contains("\nlisten ") ? "" : "listen 1883;"
             let handlers = ["\nproxy_pass ", "\npass ", "\nreturn "]

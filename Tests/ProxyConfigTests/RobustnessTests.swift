@@ -24,6 +24,8 @@ struct RobustnessTests {
         "include *;", "include /etc/weir/weir.conf;", "listen 1-65535;", "server {", "upstream x {", "map $a $b {",
         "99999999999999999999",
         "-1", "[::", "]:", "unix:", "\\x", "\\x4", "$1", "on", "off", "error_log", "syslog:server=", "so_keepalive=::",
+        "http {", "location / {", "location = /x {", "api write=on;", "auth_basic a;", "auth_basic_user_file a;",
+        "return 301 /;", "state a;", "state b;", "zone z;", "deny all;", "drain", "slow_start=1s",
     ]
 
     private func mutate(_ text: [UInt8], _ random: inout Random) -> [UInt8] {
@@ -53,6 +55,7 @@ struct RobustnessTests {
             source.files["/etc/weir/a"] = mutate(
                 Array("include b;\nserver { listen 5; return \"$status\"; }".utf8), &random)
             source.files["/etc/weir/b"] = mutate(Array("allow all; include a;".utf8), &random)
+            source.files["/srv/weir/a"] = mutate(Array("server 192.0.2.1:1 drain; server 192.0.2.2:2;".utf8), &random)
             let outcome = ConfigurationBuilder.buildAll(&source, options: testOptions)
             #expect((outcome.configuration == nil) == (outcome.errorCount > 0))
             #expect(outcome.diagnostics.allSatisfy { $0.sourceLine.utf8.count < 2000 && !$0.render().isEmpty })

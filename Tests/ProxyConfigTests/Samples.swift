@@ -118,5 +118,15 @@ let sampleText = #"""
             allow 10.0.0.0/8; deny all;
         }
         server { listen 1900-1902; return "${hostname}\n"; }
+        upstream changing { zone changing; state a; }
+    }
+    http {
+        server {
+            listen 127.0.0.1:8080;
+            location = / { return 301 /dashboard; }
+            location /dashboard { dashboard; }
+            location /api { api write=on; allow 127.0.0.0/8; deny all; }
+            location /metrics { prometheus; }
+        }
     }
     """#

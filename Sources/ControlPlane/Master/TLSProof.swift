@@ -18,15 +18,18 @@ struct TLSProof {
     init(_ configuration: Configuration, known: TLSProof?, pause: () -> Void = {}) {
         // Blocks that inherit share one object, which is met before its bytes are looked at.
         var seen: Set<ObjectIdentifier> = []
+        let addresses = (configuration.admin?.servers ?? []).map { ($0.origin, $0.tls) }
+        for (origin, settings) in configuration.servers.map({ ($0.origin, $0.tls) }) + addresses {
+            pause()
+            guard let settings, seen.insert(ObjectIdentifier(settings)).inserted,
+                servers.insert(settings).inserted, known?.servers.contains(settings) != true
+            else { continue }
+            prove(origin) { () throws(TLSFault) in
+                _ = try TLSServerContext(settings.value, tickets: nil, cache: nil)
+            }
+        }
         for server in configuration.servers {
             pause()
-            if let settings = server.tls, seen.insert(ObjectIdentifier(settings)).inserted,
-                servers.insert(settings).inserted, known?.servers.contains(settings) != true
-            {
-                prove(server.origin) { () throws(TLSFault) in
-                    _ = try TLSServerContext(settings.value, tickets: nil, cache: nil)
-                }
-            }
             for settings in [server.proxyTLS] + server.healthChecks.map(\.tls) {
                 guard let settings, seen.insert(ObjectIdentifier(settings)).inserted,
                     clients.insert(settings).inserted, known?.clients.contains(settings) != true

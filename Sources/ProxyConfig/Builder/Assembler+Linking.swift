@@ -3,7 +3,7 @@
 // Linking: the drafts become the configuration once all of the text is known. A slice links one server, one upstream,
 // one format, a bounded number of entries of a map, or reads one file.
 //
-//   destinations → maps → formats → upstreams → servers → listeners → tls → done
+//   destinations → maps → formats → upstreams → servers → listeners → tls → admin → done
 
 import Vocabulary
 
@@ -35,6 +35,11 @@ extension Assembler {
             warn(
                 "no \"stream\" section in configuration", at: nil,
                 hint: "nothing will be listened at: write stream { … }")
+        }
+        if let position = admin.position, admin.servers.isEmpty, report.errorCount == 0 {
+            warn(
+                "http serves nothing", at: position,
+                hint: "write server { listen 127.0.0.1:8080; location /api { api; } } into it")
         }
         for variable in BuiltinVariable.allCases { variables[Array(variable.rawValue.utf8)] = .builtin(variable) }
         for (name, index) in mapByVariable { variables[name] = .map(index) }
@@ -69,8 +74,11 @@ extension Assembler {
             guard cursor.draft < configuration.listeners.count else { return enter(.tls) }
             finishListeners()
         case .tls:
-            guard cursor.draft < configuration.servers.count else { return enter(.done) }
+            guard cursor.draft < configuration.servers.count else { return enter(.admin) }
             linkTLS(&source)
+        case .admin:
+            guard cursor.draft < admin.servers.count else { return enter(.done) }
+            linkAdmin(&source)
         }
     }
 

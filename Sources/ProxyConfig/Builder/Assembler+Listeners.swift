@@ -43,7 +43,7 @@ extension Assembler {
         return true
     }
 
-    private mutating func listenAddresses(
+    mutating func listenAddresses(
         _ listen: ListenDraft, _ source: inout some ConfigurationSource
     ) -> [Endpoint] {
         switch listen.parsed.host {
@@ -78,7 +78,7 @@ extension Assembler {
             return
         }
         let use = listenerUses[index]
-        let first = "\(files[use.place.file].path):\(use.place.line)"
+        let first = placeText(use.place)
         if use.servers.last == server || draft.names.isEmpty && !use.hasNames {
             error(
                 "duplicate \"\(endpoint.text)\" address and port pair", at: listen.address,
@@ -125,7 +125,7 @@ extension Assembler {
 }
 
 extension Endpoint {
-    fileprivate func withPort(_ port: UInt16) -> Endpoint {
+    func withPort(_ port: UInt16) -> Endpoint {
         switch self {
         case .ip(let endpoint): .ip(IPEndpoint(address: endpoint.address, port: port))
         case .unix: self

@@ -7,21 +7,11 @@
 //   statement { → dispatch → `apply`, then a block is open
 //   }           → closeBlock
 //   end of file → closeFile, which gives back whatever block the file left open
-//   include     → openIncluded: the file's frame goes on top, and reading goes on there
+//   include     → openIncluded (Assembler+Files): the file's frame goes on top, and reading goes on there
 
 extension Assembler {
     /// Statements a slice: 64 take well under a millisecond.
     private static let sliceStatements = 64
-    /// Depth of nested includes.
-    private static let includeDepthMax = 64
-    /// Includes of one configuration, and bytes of all of them, each as often as it is included.
-    private static let includesMax = 20_000
-    private static let bytesMax = 256 << 20
-
-    /// Opens the configuration file itself, after `-g` has been read.
-    mutating func openMainFile(_ source: inout some ConfigurationSource) {
-        open(options.file, at: nil, depth: 0, &source)
-    }
 
     /// False when there is nothing left to read.
     mutating func readSlice(_ source: inout some ConfigurationSource) -> Bool {
@@ -29,13 +19,16 @@ extension Assembler {
             guard !frames.isEmpty else { return false }
             let depth = blocks.count
             readStatement()
-            if let include = pendingInclude {
-                pendingInclude = nil
-                openIncluded(include, &source)
+            if let file = pendingFile {
+                pendingFile = nil
+                switch file {
+                case .include(let name): openIncluded(name, &source)
+                case .state(let name): openState(name, &source)
+                }
                 return true
             }
             // A block of the stream level ended: enough for one slice.
-            if blocks.count < depth, context == .stream { return true }
+            if blocks.count < depth, context == .stream || context == .http { return true }
         }
         return true
     }
@@ -95,6 +88,13 @@ extension Assembler {
             }
             return
         }
+        if isInStateFile, !statement.name.equals("server") || opensBlock {
+            error(
+                "\"\(shown(statement.name.bytes))\" does not stand in a state file", at: statement.name,
+                hint: "it has the servers of its upstream and nothing else: server 192.0.2.1:1883;")
+            if opensBlock { skipBlock(named: statement.name.text, at: statement.name.position) }
+            return
+        }
         guard let candidates = DirectiveTable.byName[statement.name.bytes] else {
             refuseUnknown(statement.name)
             if opensBlock { skipBlock(named: statement.name.text, at: statement.name.position) }
@@ -117,12 +117,16 @@ extension Assembler {
 
     /// Called by a block directive's `apply` when the block is accepted.
     mutating func openBlock(_ context: Contexts, _ statement: Statement) {
-        blocks.append(
-            OpenBlock(kind: .known(context), name: statement.name.text, position: statement.name.position))
+        let name = context == .httpServer ? "server of http" : statement.name.text
+        blocks.append(OpenBlock(kind: .known(context), name: name, position: statement.name.position))
     }
 
     private mutating func refuseUnknown(_ name: Word) {
         let text = shown(name.bytes)
+        if context.isSubset(of: .adminLevels) {
+            refuseInHTTP(name)
+            return
+        }
         if let missing = DirectiveTable.missing(name) {
             error(missing.message(for: text), at: name, hint: missing.remedy)
             return
@@ -140,6 +144,10 @@ extension Assembler {
 
     private mutating func refuseHere(_ name: Word, _ candidates: [Int]) {
         let contexts = candidates.reduce(into: Contexts()) { $0.formUnion(DirectiveTable.all[$1].contexts) }
+        if context.isSubset(of: .adminLevels), contexts.isDisjoint(with: .adminLevels) {
+            refuseInHTTP(name)
+            return
+        }
         error(
             "\"\(name.text)\" directive is not allowed here", at: name,
             hint:
@@ -232,12 +240,21 @@ extension Assembler {
                 hint: "no block is open here; take it out, or look for one too many above")
             return
         }
-        if context == .upstream, upstream.servers.isEmpty, !upstream.hasFault {
+        if context == .upstream { checkUpstreamEnd() }
+        blocks.removeLast()
+    }
+
+    private mutating func checkUpstreamEnd() {
+        if let state = upstream.state {
+            guard upstream.zone == nil else { return }
+            error(
+                "no \"zone\" in upstream \"\(shown(upstream.name.bytes))\" for \"state\"", at: state.word,
+                hint: "what changes at run time is in shared memory; name it: zone \(shown(upstream.name.bytes));")
+        } else if upstream.servers.isEmpty, !upstream.hasFault {
             error(
                 "no servers are inside upstream", at: upstream.name,
                 hint: "write at least one: server 192.0.2.1:1883;")
         }
-        blocks.removeLast()
     }
 
     private mutating func closeFile(isReported: Bool) {
@@ -289,94 +306,5 @@ extension Assembler {
     private var semicolonHint: String {
         guard let last = words.last else { return "end the statement with \";\"" }
         return missingSemicolonHint(last)
-    }
-
-    // MARK: - Files
-
-    private mutating func openIncluded(_ name: Word, _ source: inout some ConfigurationSource) {
-        let path = options.pathBesideFile(name.text)
-        let reader = frames.count - 1
-        let isMask = name.bytes.contains { "*?[".utf8.contains($0) }
-        guard isMask else {
-            include(path, at: name, reader: reader, &source)
-            return
-        }
-        switch source.expand(path) {
-        case .success(let paths):
-            // Frames are a stack: the last one opened is read first.
-            for path in paths.reversed() where !frames.isEmpty { include(path, at: name, reader: reader, &source) }
-        case .failure(let fault):
-            error(
-                "glob() \"\(shown(Array(path.utf8)))\" failed (\(fault.code): \(fault.reason))", at: name,
-                hint: "check the mask and the rights of its directory")
-        }
-    }
-
-    /// `reader` is the frame that `name` stands in; above it are other files of the same mask.
-    private mutating func include(
-        _ path: String, at name: Word, reader: Int, _ source: inout some ConfigurationSource
-    ) {
-        includeCount += 1
-        let text = shown(Array(path.utf8))
-        guard !isOpen(path, from: reader) else {
-            error(
-                "include of \"\(text)\" loops", at: name,
-                hint: "the file includes itself, directly or by another one; take this line out")
-            return
-        }
-        guard frames[reader].depth < Assembler.includeDepthMax else {
-            error(
-                "too deep include of \"\(text)\"", at: name, hint: "\(Assembler.includeDepthMax) levels are the limit")
-            return
-        }
-        guard includeCount <= Assembler.includesMax, bytesRead <= Assembler.bytesMax else {
-            error(
-                "too many includes", at: name,
-                hint: "\(Assembler.includesMax) files and \(Assembler.bytesMax >> 20) MB are the limit; "
-                    + "do files include each other again and again?")
-            // Each further one would say the same.
-            frames.removeAll()
-            blocks.removeSubrange(1...)
-            return
-        }
-        open(path, at: name, depth: frames[reader].depth + 1, &source)
-    }
-
-    private mutating func open(
-        _ path: String, at name: Word?, depth: Int, _ source: inout some ConfigurationSource
-    ) {
-        guard let file = load(path, at: name, &source) else { return }
-        bytesRead += files[file].bytes.count
-        frames.append(
-            Frame(
-                tokenizer: Tokenizer(bytes: files[file].bytes, file: file), file: file, depth: depth,
-                blockDepth: blocks.count))
-    }
-
-    /// True when `path` is being read by the frame `reader` or by one that included it.
-    private func isOpen(_ path: String, from reader: Int) -> Bool {
-        var depth = frames[reader].depth + 1
-        for frame in frames[...reader].reversed() where frame.depth < depth {
-            if files[frame.file].path == path { return true }
-            depth = frame.depth
-        }
-        return false
-    }
-
-    /// The index of a file's bytes; each file is asked for once.
-    private mutating func load(_ path: String, at name: Word?, _ source: inout some ConfigurationSource) -> Int? {
-        if let known = fileIndex[path] { return known }
-        switch source.file(path) {
-        case .success(let bytes):
-            files.append(File(path: path, bytes: bytes))
-            fileIndex[path] = files.count - 1
-            return files.count - 1
-        case .failure(let fault):
-            error(
-                "open() \"\(shown(Array(path.utf8)))\" failed (\(fault.code): \(fault.reason))", at: name?.position,
-                hint:
-                    "check the path\(name == nil ? " after -c" : "; it is relative to the directory of the main file")")
-            return nil
-        }
     }
 }

@@ -36,8 +36,9 @@ extension Assembler {
             }
         }
         var server = Server(
-            origin: "\(files[place.file].path):\(place.line)", content: content ?? .respond(Template(parts: [])))
+            origin: placeText(place), content: content ?? .respond(Template(parts: [])))
         server.name = serverName(draft)
+        server.statusZone = draft.statusZone
         for (variable, value) in draft.assignments {
             server.assignments.append(Server.Assignment(variable: variable, value: template(value)))
         }

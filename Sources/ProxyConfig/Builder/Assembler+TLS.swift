@@ -34,14 +34,20 @@ extension Assembler {
             refuseVerificationWithoutCertificate(draft)
             return true
         }
-        let key = DraftKey(draft)
-        guard let settings = clientSettings[key] else {
-            if !readNext(of: draft.files, &source) { clientSettings[key] = Shared(serverSettings(draft, &source)) }
-            return false
-        }
+        guard let settings = sharedSettings(of: draft, &source) else { return false }
         configuration.servers[server].tls = settings
         if link.inheritsClient { inheritedClientSettings = settings }
         return true
+    }
+
+    /// Nil when a file was read or the settings were made just now: one of these is a slice.
+    mutating func sharedSettings(
+        of draft: TLSServerDraft, _ source: inout some ConfigurationSource
+    ) -> Shared<TLSServerSettings>? {
+        let key = DraftKey(draft)
+        if let known = clientSettings[key] { return known }
+        if !readNext(of: draft.files, &source) { clientSettings[key] = Shared(serverSettings(draft, &source)) }
+        return nil
     }
 
     /// Whoever asks for such a server gets the default server's settings: what it says of clients would not hold.
@@ -85,7 +91,7 @@ extension Assembler {
     func secretPath(_ word: Word) -> String { options.pathBesideFile(word.text) }
 
     /// Reads the first of the files that is not known yet; false when all are.
-    private mutating func readNext(of files: [Said<[UInt8]>], _ source: inout some ConfigurationSource) -> Bool {
+    mutating func readNext(of files: [Said<[UInt8]>], _ source: inout some ConfigurationSource) -> Bool {
         for file in files {
             let path = secretPath(file.word)
             guard secrets[path] == nil else { continue }

@@ -199,11 +199,11 @@ extension Assembler {
 
     // MARK: - Files
 
-    private enum SecretKind {
+    enum SecretKind {
         case certificate, key, authority, revocations, openFile
 
         /// nginx's words before the reason.
-        func failure(_ path: String, _ fault: SourceFault) -> String {
+        fileprivate func failure(_ path: String, _ fault: SourceFault) -> String {
             switch self {
             case .certificate: "cannot load certificate \"\(path)\": \(fault.reason)"
             case .key: "cannot load certificate key \"\(path)\": \(fault.reason)"
@@ -215,7 +215,7 @@ extension Assembler {
     }
 
     /// A file that was read, or nil, which is reported.
-    private mutating func secret(_ file: Said<[UInt8]>, _ kind: SecretKind) -> TLSFile? {
+    mutating func secret(_ file: Said<[UInt8]>, _ kind: SecretKind) -> TLSFile? {
         let path = secretPath(file.word)
         switch secrets[path] {
         case .success(let bytes): return TLSFile(path: path, bytes: bytes)

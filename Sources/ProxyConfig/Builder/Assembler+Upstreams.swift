@@ -12,6 +12,7 @@ extension Assembler {
         if cursor.part == 0 {
             var upstream = Upstream(name: draft.name.text)
             upstream.zone = draft.zone
+            upstream.stateFile = draft.state.map { options.pathBelowPrefix($0.word.text) }
             switch draft.method {
             case .roundRobin: upstream.method = .roundRobin
             case .hash(let key, let isConsistent):
@@ -43,6 +44,11 @@ extension Assembler {
                 "balancing method does not support parameter \"backup\"", at: backup,
                 hint: "hash and random choose among all servers; take backup or the method out")
         }
+        if let slowStart = line.slowStart, !draft.method.takesBackups {
+            error(
+                "balancing method does not support parameter \"slow_start\"", at: slowStart.word,
+                hint: "hash and random do not spare a server that came back; take slow_start or the method out")
+        }
         for var peer in peers(of: line.parsed, line.address, &source) {
             peer.weight = line.weight
             peer.maxConnections = line.maxConnections
@@ -50,6 +56,8 @@ extension Assembler {
             peer.failTimeoutSeconds = line.failTimeoutSeconds
             peer.isBackup = line.backup != nil
             peer.isDown = line.isDown
+            peer.isDraining = line.isDraining
+            peer.slowStartMilliseconds = line.slowStart?.milliseconds ?? 0
             configuration.upstreams[cursor.draft].peers.append(peer)
         }
     }

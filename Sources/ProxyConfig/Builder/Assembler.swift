@@ -16,6 +16,14 @@ struct Assembler {
         var depth: Int
         /// Open blocks when the file began: it must close what it opens, and nothing else.
         var blockDepth: Int
+        /// A `state` file: it has `server` directives and nothing else.
+        var isState = false
+    }
+
+    /// A file to be read where a directive names it.
+    enum PendingFile {
+        case include(Word)
+        case state(Word)
     }
 
     struct OpenBlock {
@@ -53,6 +61,7 @@ struct Assembler {
         case servers
         case listeners
         case tls
+        case admin
         case done
     }
 
@@ -68,8 +77,8 @@ struct Assembler {
     var frames: [Frame] = []
     var blocks = [OpenBlock(kind: .known(.main), name: "main", position: nil)]
     var words: [Word] = []
-    /// Set by `include`, taken by the reading loop, which has the source.
-    var pendingInclude: Word? = nil
+    /// Set by `include` and `state`, taken by the reading loop, which has the source.
+    var pendingFile: PendingFile? = nil
 
     // Said so far
     var main = MainSettings()
@@ -77,6 +86,8 @@ struct Assembler {
     var serverDrafts: [ServerDraft] = []
     var upstreamDrafts: [UpstreamDraft] = []
     var upstreamByName: [[UInt8]: Int] = [:]
+    /// The upstream that a `state` file belongs to, by the file's path.
+    var upstreamByStateFile: [[UInt8]: String] = [:]
     var mapDrafts: [MapDraft] = []
     var mapByVariable: [[UInt8]: Int] = [:]
     var formatDrafts: [FormatDraft] = []
@@ -90,6 +101,7 @@ struct Assembler {
     var sharedCaches: [[UInt8]: SharedCache] = [:]
     /// Expressions of `server_name`, by their text.
     var namePatterns: [[UInt8]: Pattern] = [:]
+    var admin = AdminDraft()
 
     // Linking
     var configuration = Configuration()
@@ -119,13 +131,21 @@ struct Assembler {
         }
     }
 
-    /// The settings that a directive of `stream` or `server` writes to.
+    /// The settings that a directive of this context writes to.
     var settings: Settings {
         _read {
-            if isInServer { yield serverDrafts[serverDrafts.count - 1].settings } else { yield streamSettings }
+            switch context {
+            case .server: yield serverDrafts[serverDrafts.count - 1].settings
+            case .http, .httpServer, .location: yield admin[context].settings
+            default: yield streamSettings
+            }
         }
         _modify {
-            if isInServer { yield &serverDrafts[serverDrafts.count - 1].settings } else { yield &streamSettings }
+            switch context {
+            case .server: yield &serverDrafts[serverDrafts.count - 1].settings
+            case .http, .httpServer, .location: yield &admin[context].settings
+            default: yield &streamSettings
+            }
         }
     }
 
@@ -143,7 +163,7 @@ struct Assembler {
 
     var context: Contexts { blocks[blocks.count - 1].context }
 
-    private var isInServer: Bool { context == .server }
+    var isInStateFile: Bool { frames.last?.isState == true }
 
     // MARK: - Findings
 
@@ -164,6 +184,9 @@ struct Assembler {
         warn(message, at: word.position, hint: hint)
     }
 
+    /// `file:line`, for messages.
+    func placeText(_ position: SourcePosition) -> String { "\(files[position.file].path):\(position.line)" }
+
     /// nginx's refusal of a word among parameters.
     mutating func invalidParameter(_ word: Word, hint: String) {
         error("invalid parameter \"\(shown(word.bytes))\"", at: word, hint: hint)
@@ -178,6 +201,7 @@ struct Assembler {
         guard phase == .reading else { return }
         if context == .server { server.hasFault = true }
         if context == .upstream { upstream.hasFault = true }
+        if context == .httpServer || context == .location { admin.markFault(in: context) }
     }
 
     private mutating func add(

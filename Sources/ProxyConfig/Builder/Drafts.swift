@@ -71,6 +71,7 @@ struct ServerDraft {
     var settings = Settings()
     var listens: [ListenDraft] = []
     var names: [Word] = []
+    var statusZone: String? = nil
     var content: ContentDraft? = nil
     var assignments: [(variable: Int, value: Word)] = []
     var healthChecks: [HealthCheckDraft] = []
@@ -91,6 +92,7 @@ struct UpstreamDraft {
         case leastConnections
         case random(isTwo: Bool)
 
+        /// Others choose among all servers alike: no backups, and no slow start.
         var takesBackups: Bool {
             switch self {
             case .roundRobin, .leastConnections: true
@@ -107,11 +109,17 @@ struct UpstreamDraft {
         var failTimeoutSeconds = 10
         var backup: Word? = nil
         var isDown = false
+        var isDraining = false
+        var slowStart: (word: Word, milliseconds: Int)? = nil
     }
     var name: Word
     var method = MethodDraft.roundRobin
     var hasMethod = false
     var zone: String? = nil
+    /// `state`; then `servers` are those of the file.
+    var state: Said<[UInt8]>? = nil
+    /// A `server` stands in the block itself.
+    var hasOwnServers = false
     var servers: [ServerLine] = []
     var hasFault = false
 }

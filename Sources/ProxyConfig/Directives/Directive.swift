@@ -5,8 +5,8 @@
 
 /// Where a directive may stand.
 package struct Contexts: OptionSet, Sendable {
-    package let rawValue: UInt8
-    package init(rawValue: UInt8) { self.rawValue = rawValue }
+    package let rawValue: UInt16
+    package init(rawValue: UInt16) { self.rawValue = rawValue }
     package static let main = Contexts(rawValue: 1)
     package static let events = Contexts(rawValue: 2)
     package static let stream = Contexts(rawValue: 4)
@@ -14,13 +14,19 @@ package struct Contexts: OptionSet, Sendable {
     package static let upstream = Contexts(rawValue: 16)
     package static let match = Contexts(rawValue: 32)
     package static let map = Contexts(rawValue: 64)
+    package static let http = Contexts(rawValue: 128)
+    /// `server` in `http`, which has nothing of one in `stream` but the name.
+    package static let httpServer = Contexts(rawValue: 256)
+    package static let location = Contexts(rawValue: 512)
     package static let levels: Contexts = [.stream, .server]
+    /// Of the admin process.
+    package static let adminLevels: Contexts = [.http, .httpServer, .location]
 
     /// The names for messages and documentation.
     package var names: [String] {
         let all: [(Contexts, String)] = [
             (.main, "main"), (.events, "events"), (.stream, "stream"), (.server, "server"), (.upstream, "upstream"),
-            (.match, "match"), (.map, "map"),
+            (.match, "match"), (.map, "map"), (.http, "http"), (.httpServer, "http server"), (.location, "location"),
         ]
         return all.filter { contains($0.0) }.map(\.1)
     }

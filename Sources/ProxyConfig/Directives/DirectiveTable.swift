@@ -5,7 +5,7 @@
 package enum DirectiveTable {
     static let all: [Directive] =
         mainDirectives + streamDirectives + tlsDirectives + proxyDirectives + proxyTLSDirectives + upstreamDirectives
-        + healthDirectives + logDirectives
+        + healthDirectives + logDirectives + adminDirectives
 
     /// Positions in `all` by name: one name may mean two things in two contexts (`server`).
     static let byName: [[UInt8]: [Int]] = {
@@ -46,7 +46,6 @@ package enum DirectiveTable {
     }
 
     private static let script = "Weir runs no scripts; \"mqtt_preread on\" reads the client id without one"
-    private static let http = "Weir balances streams only; keep HTTP and mail with nginx"
 
     private static let missing: [Missing] = [
         Missing(
@@ -69,11 +68,8 @@ package enum DirectiveTable {
             name: "zone_sync", isPrefix: true, remedy: "\"hash $mqtt_preread_clientid consistent\" needs no syncing"),
         Missing(name: "keyval", isPrefix: true, remedy: "use map until then"),
         Missing(name: "least_time", remedy: "use least_conn until then"),
-        Missing(name: "state", remedy: "list the servers in the upstream block until then"),
         Missing(name: "open_log_file_cache", remedy: "take the line out; log files stay open without it"),
-        Missing(name: "status_zone", remedy: "take the line out until then"),
         Missing(name: "stall_threshold", remedy: "take the line out until then"),
-        Missing(name: "http", isForeign: true, remedy: http),
-        Missing(name: "mail", isForeign: true, remedy: http),
+        Missing(name: "mail", isForeign: true, remedy: "Weir balances streams only; keep mail with nginx"),
     ]
 }

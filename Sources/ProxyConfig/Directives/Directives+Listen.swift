@@ -22,7 +22,12 @@ extension Assembler {
         if case .unix = draft.parsed.host {
             // A path has no port.
         } else if draft.parsed.ports == nil {
-            refuseListen("no port", at: statement.first, hint: "write \(draft.parsed.hostText):1883")
+            let port = context == .httpServer ? 8080 : 1883
+            refuseListen("no port", at: statement.first, hint: "write \(draft.parsed.hostText):\(port)")
+            return
+        }
+        if context == .httpServer, let ports = draft.parsed.ports, ports.count > 1 {
+            refuseListen("range of ports", at: statement.first, hint: "http listens at one port of an address")
             return
         }
         for word in statement.arguments.dropFirst() {
@@ -39,7 +44,11 @@ extension Assembler {
                 draft.options = options
             }
         }
-        server.listens.append(draft)
+        if context == .httpServer {
+            admin.server.listens.append(draft)
+        } else {
+            server.listens.append(draft)
+        }
     }
 
     mutating func refuseListen(_ reason: String, at word: Word, hint: String) {

@@ -19,7 +19,7 @@ struct LogDestinationDraft {
 
 extension DirectiveTable {
     static let logDirectives: [Directive] = [
-        .repeatable("error_log", [.main, .stream, .server], Directive.any) { $0.addErrorLog($1) },
+        .repeatable("error_log", [.main, .stream, .server, .http], Directive.any) { $0.addErrorLog($1) },
         .repeatable("access_log", .levels, Directive.any) { $0.addAccessLog($1) },
         .repeatable("log_format", .stream, 2...Int.max) { $0.addLogFormat($1) },
     ]

@@ -5,10 +5,11 @@
 extension DirectiveTable {
     /// As many as anybody has CPUs; nginx ends at 1024, too.
     private static let workersMax = 1024
-    private static let everywhere: Contexts = [.main, .events, .stream, .server, .upstream, .match, .map]
+    private static let everywhere: Contexts =
+        .adminLevels.union([.main, .events, .stream, .server, .upstream, .match, .map])
 
     static let mainDirectives: [Directive] = [
-        .repeatable("include", everywhere, 1...1) { $0.pendingInclude = $1.first },
+        .repeatable("include", everywhere, 1...1) { $0.pendingFile = .include($1.first) },
         .simple("user", .main, 1...2) { assembler, statement in
             assembler.main.user = statement.first.text
             assembler.main.group = statement.arguments.count > 1 ? statement.words[2].text : nil

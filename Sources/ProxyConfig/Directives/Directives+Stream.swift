@@ -16,8 +16,11 @@ extension DirectiveTable {
             assembler.serverDrafts.append(ServerDraft(position: statement.name.position))
             assembler.openBlock(.server, statement)
         },
-        .repeatable("listen", .server, Directive.any) { $0.addListen($1) },
+        .repeatable("listen", [.server, .httpServer], Directive.any) { $0.addListen($1) },
         .repeatable("server_name", .server, Directive.any) { $0.addServerNames($1) },
+        .simple("status_zone", .server, 1...1) { assembler, statement in
+            if let name = assembler.zoneName(statement.first) { assembler.server.statusZone = name }
+        },
         .size("preread_buffer_size", .levels, in: bufferBytes) { $0.settings.prereadBufferBytes = $1 },
         .time("preread_timeout", .levels) { $0.settings.prereadTimeoutMilliseconds = $1 },
         .time("proxy_protocol_timeout", .levels) { _, _ in },
@@ -35,8 +38,8 @@ extension DirectiveTable {
         .repeatable("set", .server, 2...2) { $0.addAssignment($1) },
         .simple("return", .server, 1...1) { $0.setContent(.respond($1.first), $1) },
         .simple("pass", .server, 1...1) { $0.setContent(.pass($1.first), $1) },
-        .repeatable("allow", .levels, 1...1) { $0.addAccessRule($1, isAllowed: true) },
-        .repeatable("deny", .levels, 1...1) { $0.addAccessRule($1, isAllowed: false) },
+        .repeatable("allow", .levels.union(.adminLevels), 1...1) { $0.addAccessRule($1, isAllowed: true) },
+        .repeatable("deny", .levels.union(.adminLevels), 1...1) { $0.addAccessRule($1, isAllowed: false) },
 
         // Without effect: Weir's tables grow by themselves.
         .ignored("variables_hash_max_size", .stream, 1...1),

@@ -8,15 +8,15 @@ import TLSWire
 extension DirectiveTable {
     static let tlsDirectives: [Directive] =
         tlsCommonDirectives(.client) + [
-            .repeatable("ssl_certificate", .levels, 1...1) { assembler, statement in
+            .repeatable("ssl_certificate", .secureLevels, 1...1) { assembler, statement in
                 guard assembler.isFileOrVariable(statement.first) else { return }
                 assembler.settings[.client].certificates.append(Said(statement.first))
             },
-            .repeatable("ssl_certificate_key", .levels, 1...1) { assembler, statement in
+            .repeatable("ssl_certificate_key", .secureLevels, 1...1) { assembler, statement in
                 guard assembler.isFileOrVariable(statement.first) else { return }
                 assembler.settings[.client].keys.append(Said(statement.first))
             },
-            .simple("ssl_client_certificate", .levels, 1...1) { assembler, statement in
+            .simple("ssl_client_certificate", .secureLevels, 1...1) { assembler, statement in
                 assembler.settings.client.clientCertificates = assembler.filePath(statement)
             },
             .simple("ssl_dhparam", .levels, 1...1) { assembler, statement in
@@ -24,7 +24,7 @@ extension DirectiveTable {
             },
             .simple("ssl_ecdh_curve", .levels, 1...1) { $0.settings.client.curves = $1.first.text },
             .flag("ssl_prefer_server_ciphers", .levels) { $0.settings.client.prefersServerCiphers = $1 },
-            .simple("ssl_verify_client", .levels, 1...1) { $0.setClientVerification($1) },
+            .simple("ssl_verify_client", .secureLevels, 1...1) { $0.setClientVerification($1) },
             .simple("ssl_session_cache", .levels, 1...2) { $0.setSessionCache($1) },
             .seconds("ssl_session_timeout", .levels) { $0.settings.client.sessionTimeoutSeconds = $1 },
             .flag("ssl_session_tickets", .levels) { $0.settings.client.usesTickets = $1 },
@@ -58,6 +58,11 @@ extension DirectiveTable {
         ]
 }
 
+extension Contexts {
+    /// Where a listener with `ssl` gets its settings from.
+    static let secureLevels: Contexts = .levels.union([.http, .httpServer])
+}
+
 extension Assembler {
     mutating func setClientVerification(_ statement: Statement) {
         let kinds: [(StaticString, TLSServerSettings.ClientVerification)] = [
@@ -65,6 +70,12 @@ extension Assembler {
         ]
         guard let kind = kinds.first(where: { statement.first.equals($0.0) })?.1 else {
             refuseValue(statement.first, known: kinds.map { "\($0.0)" })
+            return
+        }
+        if context.isSubset(of: .adminLevels), kind != .off, kind != .on {
+            error(
+                "\"ssl_verify_client\" is on or off in http", at: statement.first,
+                hint: "nobody there asks afterwards whether a certificate was shown; write on or off")
             return
         }
         settings.client.clientVerification = Said(value: kind, word: statement.first)
@@ -142,7 +153,7 @@ extension Assembler {
         }
         let name = Array(fields[1])
         if let first = sharedCaches[name] {
-            let place = "\(files[first.position.file].path):\(first.position.line)"
+            let place = placeText(first.position)
             guard first.what == what else {
                 error(
                     "the shared memory zone \"\(shown(name))\" is already declared for a different use", at: word,

@@ -5,19 +5,21 @@
 extension DirectiveTable {
     static func tlsCommonDirectives(_ side: TLSSide) -> [Directive] {
         let prefix = side.prefix
+        /// The admin process has a server side, too, with what its own library knows of TLS.
+        let anywhere: Contexts = side == .client ? .secureLevels : .levels
         return [
             .simple(prefix + "certificate_cache", .levels, 1...3) { $0.setCertificateCache($1, side) },
-            .simple(prefix + "password_file", .levels, 1...1) { assembler, statement in
+            .simple(prefix + "password_file", anywhere, 1...1) { assembler, statement in
                 assembler.settings[side].passwordFile = assembler.filePath(statement)
             },
-            .simple(prefix + "protocols", .levels, Directive.any) { $0.setProtocols($1, side) },
+            .simple(prefix + "protocols", anywhere, Directive.any) { $0.setProtocols($1, side) },
             .simple(prefix + "ciphers", .levels, 1...1) { $0.settings[side].ciphers = $1.first.text },
             .repeatable(prefix + "conf_command", .levels, 2...2) { assembler, statement in
                 assembler.settings[side].commands.append(
                     TLSCommand(name: statement.first.text, value: statement.words[2].text))
             },
             .simple(prefix + "alpn", .levels, Directive.any) { $0.setALPN($1, side) },
-            .simple(prefix + "trusted_certificate", .levels, 1...1) { assembler, statement in
+            .simple(prefix + "trusted_certificate", anywhere, 1...1) { assembler, statement in
                 assembler.settings[side].trustedCertificates = assembler.filePath(statement)
             },
             .simple(prefix + "crl", .levels, 1...1) { assembler, statement in

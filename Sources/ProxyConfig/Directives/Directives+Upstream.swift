@@ -7,6 +7,7 @@ extension DirectiveTable {
         .block("upstream", .stream, 1...1) { $0.openUpstream($1) },
         .repeatable("server", .upstream, Directive.any) { $0.addUpstreamServer($1) },
         .simple("zone", .upstream, 1...2) { $0.setZone($1) },
+        .simple("state", .upstream, 1...1) { $0.setState($1) },
         .repeatable("hash", .upstream, 1...2) { assembler, statement in
             if statement.arguments.count == 2, !statement.words[2].equals("consistent") {
                 assembler.invalidParameter(statement.words[2], hint: "after the key stands consistent, or nothing")
@@ -21,16 +22,19 @@ extension DirectiveTable {
 }
 
 extension Assembler {
-    private static let serverParameters = ["weight=", "max_conns=", "max_fails=", "fail_timeout=", "backup", "down"]
+    private static let serverParameters = [
+        "weight=", "max_conns=", "max_fails=", "fail_timeout=", "slow_start=", "backup", "down",
+        "drain",
+    ]
 
     mutating func openUpstream(_ statement: Statement) {
         let name = statement.first
         let key = name.bytes.lowercasedASCII
         if let first = upstreamByName[key] {
-            let place = upstreamDrafts[first].name.position
             error(
                 "duplicate upstream \"\(shown(name.bytes))\"", at: name,
-                hint: "the first one is in \(files[place.file].path):\(place.line); give one of them another name")
+                hint: "the first one is in \(placeText(upstreamDrafts[first].name.position)); "
+                    + "give one of them another name")
         } else {
             upstreamByName[key] = upstreamDrafts.count
         }
@@ -67,20 +71,50 @@ extension Assembler {
     }
 
     mutating func setZone(_ statement: Statement) {
-        guard !statement.first.bytes.isEmpty else {
-            error("invalid zone name \"\"", at: statement.first, hint: "give it a name: zone brokers 64k;")
-            return
-        }
+        guard let name = zoneName(statement.first) else { return }
         if statement.arguments.count == 2, Quantity.size(statement.words[2].bytes) == nil {
             error(
                 "invalid zone size \"\(shown(statement.words[2].bytes))\"", at: statement.words[2],
                 hint: Assembler.sizeHint)
             return
         }
-        upstream.zone = statement.first.text
+        upstream.zone = name
+    }
+
+    /// Nil for the empty one, which has been refused.
+    mutating func zoneName(_ word: Word) -> String? {
+        if !word.bytes.isEmpty { return word.text }
+        error("invalid zone name \"\"", at: word, hint: "give it a name, like brokers")
+        return nil
+    }
+
+    /// The file is read at once, as if its lines stood here.
+    mutating func setState(_ statement: Statement) {
+        guard let file = filePath(statement) else { return }
+        if upstream.hasOwnServers { refuseServersBesideState(at: statement.name) }
+        let path = Array(options.pathBelowPrefix(file.word.text).utf8)
+        if let owner = upstreamByStateFile.updateValue(upstream.name.text, forKey: path) {
+            error(
+                "state file \"\(shown(path))\" belongs to upstream \"\(shown(Array(owner.utf8)))\" already",
+                at: file.word,
+                hint: "each upstream keeps its servers in a file of its own")
+            return
+        }
+        upstream.state = file
+        pendingFile = .state(file.word)
+    }
+
+    private mutating func refuseServersBesideState(at word: Word) {
+        error(
+            "\"state\" and \"server\" exclude each other in upstream \"\(shown(upstream.name.bytes))\"", at: word,
+            hint: "the servers stand in the state file, which the API changes; take one of the two out")
     }
 
     mutating func addUpstreamServer(_ statement: Statement) {
+        if !isInStateFile {
+            if upstream.state != nil, !upstream.hasOwnServers { refuseServersBesideState(at: statement.name) }
+            upstream.hasOwnServers = true
+        }
         let address = statement.first
         let parsed: AddressText
         do throws(AddressText.Fault) {
@@ -117,12 +151,15 @@ extension Assembler {
             line.backup = word
         } else if word.equals("down") {
             line.isDown = true
-        } else if word.equals("resolve") || word.hasPrefix("service=") || word.hasPrefix("slow_start=") {
-            let remedy =
-                word.hasPrefix("slow_start=")
-                ? "take it out until then" : "take it out; names are resolved at start and at each reload until then"
+        } else if word.equals("drain") {
+            line.isDraining = true
+        } else if word.hasPrefix("slow_start=") {
+            guard let time = milliseconds(word, after: 11) else { return }
+            line.slowStart = (word, time)
+        } else if word.equals("resolve") || word.hasPrefix("service=") {
             error(
-                "Weir does not have the \"\(shown(word.bytes))\" parameter of \"server\" yet", at: word, hint: remedy)
+                "Weir does not have the \"\(shown(word.bytes))\" parameter of \"server\" yet", at: word,
+                hint: "take it out; names are resolved at start and at each reload until then")
         } else {
             invalidParameter(word, hint: Assembler.parameterHint(word, known: Assembler.serverParameters))
         }

@@ -5,7 +5,8 @@
 
 import Vocabulary
 
-/// Asks another source and records each answer. A refusal is not recorded: a configuration that met one is not valid.
+/// Asks another source and records each answer. A refusal is not recorded: what is not in a bundle does not exist, as a
+/// `state` file may, and a configuration that met any other refusal is not valid.
 package struct RecordingSource<Inner: ConfigurationSource>: ConfigurationSource {
     package private(set) var inner: Inner
     package var bundle: Bundle
