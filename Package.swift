@@ -62,6 +62,7 @@ let package = Package(
         cTarget("CCertificates", libraries: ["crypto"]),
         cTarget("CEpoll"),
         cTarget("CTLS", libraries: ["ssl", "crypto"]),
+        cTarget("CPasswords", libraries: ["crypt", "crypto"]),
 
         // Leaves: no operating system; bytes, time and chance are arguments.
         library("Vocabulary"),
@@ -99,7 +100,7 @@ let package = Package(
         library(
             "AdminPlane",
             [
-                "Vocabulary", "Balancing", "ProxyConfig", "LinuxIO", "SharedState", "ControlLink",
+                "CPasswords", "Vocabulary", "Balancing", "ProxyConfig", "LinuxIO", "SharedState", "ControlLink",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
@@ -108,7 +109,7 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
-            ], resources: [.embedInCode("Dashboard/Page")]),
+            ], resources: [.embedInCode("Dashboard/Page"), .embedInCode("API/openapi.json")]),
 
         // Executables.
         .executableTarget(

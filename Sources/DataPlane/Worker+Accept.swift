@@ -138,7 +138,7 @@ extension Worker where K: ~Copyable {
     /// The phases that a listener's connections begin with, from access on.
     mutating func enter(_ slot: Int) {
         let server = settingsTable[sessions[slot].settings].server
-        guard isAllowed(sessions[slot].clientEndpoint?.address, by: server.accessRules) else {
+        guard server.accessRules.allow(sessions[slot].clientEndpoint?.address) else {
             logSession(.error, slot, "access forbidden by rule")
             close(slot, .accessDenied)
             return
@@ -191,20 +191,5 @@ extension Worker where K: ~Copyable {
         message.append(utf8: " connected to ")
         message.append(text: listeners[Int(sessions[slot].listener)].text)
         logSession(.info, slot, bytes: message, withContext: false)
-    }
-
-    /// The first rule that covers the address decides; without one it is allowed. Nil is a unix socket's client.
-    private func isAllowed(_ client: IPAddress?, by rules: [Server.AccessRule]) -> Bool {
-        for rule in rules {
-            switch (rule.source, client) {
-            case (.all, _), (.unix, nil):
-                return rule.isAllowed
-            case (.network(let network, let prefixLength), .some(let address)):
-                if address.isIn(network, prefixLength: prefixLength) { return rule.isAllowed }
-            case (.unix, .some), (.network, nil):
-                break
-            }
-        }
-        return true
     }
 }

@@ -11,8 +11,8 @@ import CShared
 import Glibc
 import LinuxIO
 
-/// A handle: copies name the same region.
-@safe package struct SharedRegion {
+/// A handle: copies name the same region. Its words are atomic between processes, and so between threads.
+@safe package struct SharedRegion: @unchecked Sendable {
     package static let workersMax = CS_WORKERS
     package static let groupsMax = CS_GROUPS
     package static let peersMax = CS_PEERS
