@@ -186,6 +186,7 @@ let package = Package(
             linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         tests("TLSEngineTests", ["TLSEngine", "ProxyConfig", "TestSupport", "Vocabulary", "CTestTLS"]),
         tests("TLSWireTests", ["TLSWire", "Vocabulary"]),
+        tests("ControlLinkTests", ["ControlLink", "LinuxIO", "Vocabulary"]),
         tests("SharedStateTests", ["SharedState", "CShared", "LinuxIO", "Vocabulary"]),
     ]
 )

@@ -51,13 +51,3 @@ extension LinkMessage {
         return bytes[..<end]
     }
 }
-
-extension [UInt8] {
-    fileprivate mutating func append(littleEndian value: UInt32, byteCount: Int) {
-        for index in 0..<byteCount { append(UInt8(truncatingIfNeeded: value >> UInt32(index * 8))) }
-    }
-
-    fileprivate func littleEndian(at offset: Int, byteCount: Int) -> UInt32 {
-        (0..<byteCount).reduce(0) { $0 | UInt32(self[offset + $1]) << UInt32($1 * 8) }
-    }
-}
