@@ -10,16 +10,21 @@ import Synchronization
 package final class AdminContext: Sendable {
     package let region: SharedRegion
     package let control: any AdminControl
-    private let present: Mutex<Configuration>
+    private let present: Mutex<(configuration: Configuration, revision: UInt64)>
 
     package init(configuration: Configuration, region: SharedRegion, control: any AdminControl) {
         self.region = region
         self.control = control
-        present = Mutex(configuration)
+        present = Mutex((configuration, 0))
     }
 
     /// The committed one.
-    package var configuration: Configuration { present.withLock { $0 } }
+    package var configuration: Configuration { present.withLock { $0.configuration } }
 
-    func adopt(_ configuration: Configuration) { present.withLock { $0 = configuration } }
+    /// Another number for each configuration, for whoever goes on over a reload and must notice it.
+    var revision: UInt64 { present.withLock { $0.revision } }
+
+    func adopt(_ configuration: Configuration) {
+        present.withLock { $0 = (configuration, $0.revision + 1) }
+    }
 }

@@ -28,10 +28,18 @@ package struct AdminRequest: Sendable {
     package var body: ByteBuffer
     /// True where the location allows changes (`api write=on`).
     package var isWritable: Bool
+    /// The API of the same server, if it has one.
+    package var api: API?
     /// Who asks, for the log: a user's name, or an address.
     package var requester: String
     /// The address that the client asked at, without the port; empty for a unix socket.
     package var localAddress: String
+
+    package struct API: Sendable, Equatable {
+        /// Ends with a slash.
+        package var path: String
+        package var isWritable: Bool
+    }
 
     /// The first value of a name.
     package func queryValue(_ name: String) -> String? { query.first { $0.name == name }?.value }

@@ -90,7 +90,7 @@ final class AdminService: Sendable {
             method: request.method, path: path.text, location: location.settings.path,
             segments: Array(path.segments.dropFirst(location.settings.path.split(separator: "/").count)),
             query: path.query, headers: request.headers, body: ByteBuffer(),
-            isWritable: location.settings.content == .api(isWritable: true),
+            isWritable: location.settings.content == .api(isWritable: true), api: site.api,
             requester: user ?? address?.text ?? "unix:", localAddress: step.channel.localAddress?.ipAddress ?? "")
         if request.method.changes {
             if let reason = CrossSite.refusal(ofChange: request.head, names: site.names) {

@@ -16,6 +16,8 @@ struct ServedSite: Sendable {
 
     let names: [String]
     let tls: NIOSSLContext?
+    /// What a page of this server may ask.
+    let api: AdminRequest.API?
     private let exact: [String: Location]
     /// The longest path first.
     private let prefixes: [Location]
@@ -30,6 +32,11 @@ struct ServedSite: Sendable {
         } else {
             tls = nil
         }
+        api = server.locations.lazy.compactMap { location in
+            guard case .api(let isWritable) = location.content, !location.isExact else { return nil }
+            let path = location.path.hasSuffix("/") ? location.path : location.path + "/"
+            return AdminRequest.API(path: path, isWritable: isWritable)
+        }.first
         let locations = server.locations.map { settings in
             Location(
                 settings: settings, handler: handlers.handler(for: settings.content),

@@ -9,19 +9,18 @@ export async function change(path, group, id, body) {
   return ask(address, { method: "PATCH", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 }
 
-/// Undefined when no such client is known.
+/// `{ sessions, homes, faults }`.
 export async function findClient(path, id) {
-  return ask(`${path}weir/clients/${encodeURIComponent(id)}`, {}, { absentIs: undefined });
+  return ask(`${path}weir/clients/${encodeURIComponent(id)}`);
 }
 
-async function ask(address, options, { absentIs } = {}) {
+async function ask(address, options = {}) {
   let response;
   try {
     response = await fetch(address, { ...options, signal: AbortSignal.timeout(10000) });
   } catch {
     throw new Error("Weir does not answer.");
   }
-  if (response.status === 404 && arguments.length > 2) return absentIs;
   const text = await response.text();
   let answer;
   try { answer = text ? JSON.parse(text) : {}; } catch { answer = {}; }

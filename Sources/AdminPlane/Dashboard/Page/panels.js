@@ -41,7 +41,7 @@ export class Panels {
       const mark = make("span", { "data-tone": tone }, makeIcon(icon));
       const at = new Date(event.at);
       const time = make("time", { datetime: at.toISOString() }, clock(event.at));
-      return make("li", {}, mark, time, make("p", {}, event.text));
+      return make("li", {}, mark, time, make("p", {}, make("b", {}, event.title), ` ${event.text}`));
     });
     if (!items.length) items.push(make("li", {}, make("p", { class: "quiet" }, "Nothing has happened yet.")));
     byId("events").replaceChildren(...items);

@@ -18,22 +18,60 @@ export class Search {
   }
 
   async find(id) {
-    const place = byId("search-answer");
-    const say = (...parts) => place.replaceChildren(...parts);
     const { api } = this.model;
-    if (!api) return say(make("p", {}, "This server has no API location to ask."));
-    say(make("p", { class: "quiet" }, "Asking all workers…"));
+    if (!api) {
+      this.say(make("p", {}, "This server has no API location to ask."));
+      return;
+    }
+    this.asked = id;
+    this.say(make("p", { class: "quiet" }, "Asking all workers…"));
     try {
-      say(...this.answer(id, await findClient(api.path, id)));
+      const client = await findClient(api.path, id);
+      // Somebody may have asked for another one meanwhile.
+      if (this.asked === id) this.show(id, client);
     } catch (error) {
-      say(make("p", {}, `No answer: ${error.message}`));
+      if (this.asked === id) this.say(make("p", {}, `No answer: ${error.message}`));
     }
   }
 
-  answer(id, client) {
-    const name = make("b", { class: "mono" }, id);
-    const session = client?.sessions?.[0];
-    if (!session) return [make("p", {}, name, " is not connected.")];
-    return [make("p", {}, name, ` is at ${session.peer}.`)];
+  say(...parts) {
+    byId("search-answer").replaceChildren(...parts);
   }
+
+  show(id, { sessions = [], homes = [], faults = [] }) {
+    const name = () => make("b", { class: "mono" }, id);
+    const parts = sessions.flatMap((session) => this.session(name(), session));
+    if (!sessions.length) parts.push(make("p", {}, name(), " is not connected."));
+    for (const home of homes) parts.push(make("p", { class: "quiet" }, homeWords(home)));
+    for (const fault of faults) {
+      parts.push(make("p", {}, `Worker ${fault.worker} has not answered: ${fault.text}. It may be there.`));
+    }
+    this.say(...parts);
+    this.tiles.mark(sessions[0]?.peer_id);
+  }
+
+  session(name, session) {
+    const place = session.peer ? `is at ${session.peer}.` : `is in Weir (${session.phase}).`;
+    const list = make("dl", { class: "pairs" });
+    const since = Date.parse(session.since);
+    setPairs(list, [
+      ["Upstream", session.upstream ?? "–"],
+      ["Since", `${clock(since)} (${duration(Date.now() - since)})`],
+      ["Silent for", duration(session.idle_ms)],
+      ["From", session.client ?? "a unix socket"],
+      ["To the broker", bytes(session.received)],
+      ["To the device", bytes(session.sent)],
+      ["Keep-alive", session.keep_alive === undefined ? "–" : session.keep_alive ? `${session.keep_alive} s` : "off"],
+      ["Protocol", `MQTT ${session.mqtt_version ?? "?"}${session.tls ? " over TLS" : ""}`],
+      ["Worker", `${session.worker}`],
+    ]);
+    return [make("p", {}, name, ` ${place}`), list];
+  }
+}
+
+/// Where an upstream's hash would put the id: with all servers well, and now.
+function homeWords({ upstream, server, server_now: now, reason }) {
+  if (!server) return `${upstream} has no home for it: ${reason}.`;
+  if (now === server) return `Its home in ${upstream} is ${server}.`;
+  return `Its home in ${upstream} is ${server}; now ${now ? `${now} stands` : "nobody stands"} in for it.`;
 }
