@@ -6,7 +6,7 @@ import Foundation
 
 /// A child of the master.
 package struct WeirProcess: Sendable, Hashable {
-    package enum Role: String, Sendable, Hashable { case worker, prober, other }
+    package enum Role: String, Sendable, Hashable { case worker, prober, admin, other }
 
     package var id: Int32
     package var role: Role
@@ -25,8 +25,8 @@ package enum ProcessTable {
             let fields = stat[end...].split(separator: " ")
             guard fields.count > 2, fields[2] == "\(parent)", fields[1] != "Z" else { return nil }
             let title = contents(of: "/proc/\(id)/cmdline").split(separator: "\0").joined(separator: " ")
-            let role: WeirProcess.Role =
-                title.contains("worker process") ? .worker : title.contains("prober process") ? .prober : .other
+            let roles: [WeirProcess.Role] = [.worker, .prober, .admin]
+            let role = roles.first { title.contains("\($0.rawValue) process") } ?? .other
             return WeirProcess(id: id, role: role, title: title)
         }.sorted { $0.id < $1.id }
     }

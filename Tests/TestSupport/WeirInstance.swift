@@ -104,6 +104,8 @@ package final class WeirInstance: Sendable {
     package var children: [WeirProcess] { ProcessTable.children(of: masterID) }
     package var workers: [Int32] { children.filter { $0.role == .worker }.map(\.id) }
     package var prober: Int32? { children.first { $0.role == .prober }?.id }
+    /// With `http { }` only.
+    package var admin: Int32? { children.first { $0.role == .admin }?.id }
 
     /// Of all processes together.
     package var proportionalKilobytes: Int {
