@@ -1,28 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // How a variable's bytes become part of an access log line, so that no client id can forge a line: nginx's
-// `escape=default`, `escape=json` and `escape=none`.
+// `escape=default`, `escape=json` and `escape=none`, and whole values of JSON for the formats that Weir brings.
 
 import ProxyConfig
 import Vocabulary
 
 enum LogEscape {
-    /// Rewrites `line` from `start` on; the common case, nothing to escape, only looks.
-    static func apply(_ escape: LogFormat.Escape, to line: inout [UInt8], from start: Int) {
+    /// Rewrites `line` from `start` on, where a variable has put its bytes, or none for want of a value. The common
+    /// case, nothing to escape, only looks.
+    static func finish(
+        _ escape: LogFormat.Escape, _ line: inout [UInt8], from start: Int, hasValue: Bool, isNumber: Bool
+    ) {
         switch escape {
         case .none:
-            return
+            break
         case .standard:
-            guard line[start...].contains(where: isEscapedByDefault) else { return }
-            let raw = Array(line[start...])
-            line.removeSubrange(start...)
-            for byte in raw { appendDefault(byte, to: &line) }
+            if hasValue { escapeDefault(&line, from: start) } else { line.append(UInt8(ascii: "-")) }
         case .json:
-            guard line[start...].contains(where: { $0 < 32 || $0 == quote || $0 == backslash }) else { return }
-            let raw = Array(line[start...])
-            line.removeSubrange(start...)
-            for byte in raw { appendJSON(byte, to: &line) }
+            escapeJSON(&line, from: start)
+        case .jsonValues:
+            guard hasValue else { return line.append(utf8: "null") }
+            guard !isNumber else { return }
+            escapeJSON(&line, from: start)
+            line.insert(quote, at: start)
+            line.append(quote)
         }
+    }
+
+    private static func escapeDefault(_ line: inout [UInt8], from start: Int) {
+        guard line[start...].contains(where: isEscapedByDefault) else { return }
+        let raw = Array(line[start...])
+        line.removeSubrange(start...)
+        for byte in raw { appendDefault(byte, to: &line) }
+    }
+
+    private static func escapeJSON(_ line: inout [UInt8], from start: Int) {
+        guard line[start...].contains(where: isEscapedInJSON) else { return }
+        // RFC 8259 section 8.1 wants UTF-8, and parsers refuse a line with anything else: what is none becomes U+FFFD.
+        let text = String(decoding: line[start...], as: UTF8.self)
+        line.removeSubrange(start...)
+        for byte in text.utf8 { appendJSON(byte, to: &line) }
+    }
+
+    private static func isEscapedInJSON(_ byte: UInt8) -> Bool {
+        byte < 32 || byte > 126 || byte == quote || byte == backslash
     }
 
     private static var quote: UInt8 { UInt8(ascii: "\"") }

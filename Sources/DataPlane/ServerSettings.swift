@@ -12,17 +12,21 @@ final class ServerSettings {
     let server: Server
     /// `Configuration.assignedVariables` has so many.
     let assignedCount: Int
-    /// `buffer=` and `flush=` live in the sinks; a line goes to `sink` in this format under this condition.
+    /// `buffer=` and `flush=` live in the sinks; a line goes to `sink` in this format under this condition at these
+    /// moments.
     struct AccessLine {
         let sink: Int
         let format: LogFormat
         let condition: Template?
+        let events: AccessLog.Events
     }
     struct ErrorTarget {
         let sink: Int
         let level: LogLevel
     }
     let accessLines: [AccessLine]
+    /// Some line is wanted while a session lives.
+    let hasLivingLines: Bool
     let errorTargets: [ErrorTarget]
     /// The least severe level that any target takes.
     let errorLevelMin: LogLevel
@@ -41,8 +45,10 @@ final class ServerSettings {
         assignedCount = configuration.assignedVariables.count
         let formats = server.accessLogs.map { configuration.logFormats[$0.format] }
         accessLines = zip(server.accessLogs, formats).map { log, format in
-            AccessLine(sink: sinkOf[log.destination], format: format, condition: log.condition)
+            AccessLine(
+                sink: sinkOf[log.destination], format: format, condition: log.condition, events: log.events)
         }
+        hasLivingLines = server.accessLogs.contains { $0.events.contains(.connect) || $0.events.contains(.interval) }
         errorTargets = ServerSettings.targets(server.errorLogs, sinkOf)
         sharing = contexts.sharing
         tls = contexts.server(server.tls)

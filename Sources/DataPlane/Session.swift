@@ -83,6 +83,8 @@ struct Session: BitwiseCopyable {
     /// Nil for a client at a unix socket.
     var clientEndpoint: IPEndpoint? = nil
     var startedAt: UInt64 = 0
+    /// Interval lines that were due until then are written; nil: none are wanted, or not yet.
+    var intervalLinesUntil: UInt64? = nil
     var lastActivityAt: UInt64 = 0
     /// Preread, connect and return end at this; forwarding sessions end at `lastActivityAt` plus their idle timeout.
     var phaseDeadline: UInt64 = 0

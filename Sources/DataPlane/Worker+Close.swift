@@ -16,7 +16,8 @@ extension Worker where K: ~Copyable {
         timers.disarm(slot)
         // An OCSP responder is no broker, and no log shall take it for one.
         if sessions[slot].inquiry >= 0 { closeResponder(slot) }
-        logAccess(slot)
+        endIntervals(slot)
+        logAccess(slot, .close)
         region.countClosed(identity.slot, reason)
         letGoOfRouting(slot)
         if let peer = sessions[slot].peer {

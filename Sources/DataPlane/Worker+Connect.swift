@@ -104,6 +104,7 @@ extension Worker where K: ~Copyable {
         sessions[slot].machine.forward()
         noteSuccess(slot)
         letGoOfRouting(slot)
+        logEstablished(slot)
         startForwarding(slot, settingsTable[sessions[slot].settings])
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The log phase: one access line at a session's end for each log of its server block, and error lines with the
-// session's context in nginx's order, so that what people grep for in nginx is found here.
+// The log phase: access lines at the moments of a session's life that each log of its server block names, and error
+// lines with the session's context in nginx's order, so that what people grep for in nginx is found here.
 
 import EventLoop
 import LinuxIO
@@ -11,18 +11,18 @@ import Vocabulary
 extension Worker where K: ~Copyable {
     // MARK: - Access log
 
-    mutating func logAccess(_ slot: Int) {
+    mutating func logAccess(_ slot: Int, _ event: SessionEvent) {
         let settings = settingsTable[sessions[slot].settings]
-        for access in settings.accessLines {
-            if let condition = access.condition {
-                let value = value(of: condition, for: slot)
-                if value.isEmpty || value == [UInt8(ascii: "0")] { continue }
-            }
-            writeAccess(access, slot)
-        }
+        for access in settings.accessLines where access.events.contains(event) { writeAccess(access, slot, event) }
     }
 
-    private mutating func writeAccess(_ access: ServerSettings.AccessLine, _ slot: Int) {
+    mutating func writeAccess(_ access: ServerSettings.AccessLine, _ slot: Int, _ event: SessionEvent) {
+        lineEvent = event
+        defer { lineEvent = nil }
+        if let condition = access.condition {
+            let value = value(of: condition, for: slot)
+            if value.isEmpty || value == [UInt8(ascii: "0")] { return }
+        }
         var text: [UInt8] = []
         swap(&text, &line)
         text.removeAll(keepingCapacity: true)
@@ -35,11 +35,9 @@ extension Worker where K: ~Copyable {
                 text.append(contentsOf: bytes)
             case .variable(let variable):
                 let start = text.count
-                if append(variable, of: slot, to: &text) {
-                    LogEscape.apply(access.format.escape, to: &text, from: start)
-                } else if case .standard = access.format.escape {
-                    text.append(UInt8(ascii: "-"))
-                }
+                let hasValue = append(variable, of: slot, to: &text)
+                LogEscape.finish(
+                    access.format.escape, &text, from: start, hasValue: hasValue, isNumber: variable.isNumber)
             }
         }
         text.append(UInt8(ascii: "\n"))

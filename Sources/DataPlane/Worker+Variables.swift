@@ -135,7 +135,12 @@ extension Worker where K: ~Copyable {
         case .sessionTime:
             output.appendSeconds(milliseconds: kernel.nowMilliseconds - sessions[slot].startedAt)
         case .status:
-            output.appendDecimal(UInt64(sessions[slot].machine.closeReason.status))
+            // nginx writes 000 until the end, which is no number of JSON.
+            let isOver = sessions[slot].machine.state == .closing
+            output.appendDecimal(isOver ? UInt64(sessions[slot].machine.closeReason.status) : 0)
+        case .sessionEvent:
+            guard let lineEvent else { return false }
+            output.append(text: lineEvent.name)
         case .closeReason:
             guard sessions[slot].machine.state == .closing else { return false }
             output.append(text: sessions[slot].machine.closeReason.name)

@@ -9,7 +9,8 @@
 // Invariants, which the simulation checks after each turn:
 // 1. Every slot that is not free belongs to a session that is not released; `sessions.count` is their number.
 // 2. A buffer of the pool is the kernel's, or is named by exactly one direction.
-// 3. Every session that was accepted ends in exactly one access log line for each of its logs.
+// 3. Every session that was accepted ends in exactly one access log line for each of its logs that takes the event
+//    `close`; lines of the other events stand before it.
 
 import Balancing
 import ControlLink
@@ -104,6 +105,8 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
 
     var sessions: SessionTable
     var timers: TimerWheel
+    /// For sessions with interval lines alone.
+    var intervalTimers: TimerWheel
     /// What the present configuration and the descriptor limit allow.
     var sessionsMax: Int
     /// True when the descriptor limit allows less than `worker_connections`, or that is not set.
@@ -152,6 +155,8 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
     var errorTargets: [ServerSettings.ErrorTarget] = []
     /// Reused for each line and each key.
     var line: [UInt8] = []
+    /// Of the access line that is being written; nil outside of one.
+    var lineEvent: SessionEvent? = nil
     let matching = MatchScratch()
 
     var link: LinkEndpoint
@@ -171,6 +176,7 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
         self.identity = identity
         sessions = SessionTable(capacity: capacity)
         timers = TimerWheel(capacity: capacity, now: kernel.nowMilliseconds)
+        intervalTimers = TimerWheel(capacity: capacity, now: kernel.nowMilliseconds)
         sessionsMax = capacity
         self.kernel = kernel
         random = RandomDraws(seed: identity.seed)
@@ -210,6 +216,7 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
     private var nextDeadline: UInt64? {
         if !starved.isEmpty || !dueHandshakes.isEmpty { return 0 }
         var deadline = timers.nextWakeup ?? UInt64.max
+        if intervalTimers.armedCount > 0, let wakeup = intervalTimers.nextWakeup { deadline = min(deadline, wakeup) }
         if hasSlices {
             // Between slices there is a rest, for others on this CPU.
             guard current != nil else { return 0 }
@@ -276,6 +283,7 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
     private mutating func expireTimers() {
         let now = kernel.nowMilliseconds
         while let slot = timers.popExpired(now: now) { timerExpired(slot, now: now) }
+        if intervalTimers.armedCount > 0 { expireIntervals(now: now) }
         if let resume = acceptResumesAt, resume <= now {
             acceptResumesAt = nil
             acceptEverywhere()

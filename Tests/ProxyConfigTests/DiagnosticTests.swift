@@ -251,6 +251,22 @@ struct DiagnosticTests {
         .server("access_log /a foo §buffer=x;", "invalid buffer size \"x\"", "16k"),
         .server("access_log /a foo buffer=1k §flush=x;", "invalid flush time \"x\"", "30s"),
         .server("access_log /a foo §bufer=1k;", "invalid parameter \"bufer=1k\"", "did you mean \"buffer=\"?"),
+        .server("access_log /a §jsno;", "unknown log format \"jsno\"", "did you mean \"json\"?"),
+        .server("access_log /a json §event=close;", "invalid parameter \"event=close\"", "did you mean \"events=\"?"),
+        .server(
+            "access_log /a json events=close,§conect;", "unknown event \"conect\" in \"events\"",
+            "did you mean \"connect\"?"),
+        .server(
+            "access_log /a json events=§intervall=5m;", "unknown event \"intervall=5m\" in \"events\"",
+            "did you mean \"interval=\"?"),
+        .server("access_log /a json events=§interval;", "unknown event \"interval\" in \"events\"", "interval=5m"),
+        .server("access_log /a json events=§open;", "unknown event \"open\" in \"events\"", "connect, interval=, close"),
+        .server("access_log /a json events=§;", "unknown event \"\" in \"events\"", "connect, interval=, close"),
+        .server("access_log /a json events=close,§close;", "duplicate event \"close\"", "once"),
+        .server("access_log /a json events=interval=5m,§interval=1h;", "duplicate event \"interval=1h\"", "once"),
+        .server("access_log /a json events=close §events=connect;", "duplicate \"events\" parameter", "with commas"),
+        .server("access_log /a json events=§interval=x;", "invalid interval \"x\"", "30s"),
+        .server("access_log /a json events=§interval=500ms;", "interval \"500ms\" is too short", "a second or more"),
         Case(
             "stream { log_format f a; access_log /a §g;\n server { listen 1; return a; }"
                 + "server { listen 2; return a; } }",

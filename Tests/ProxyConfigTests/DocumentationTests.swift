@@ -5,6 +5,7 @@
 
 import Foundation
 import Testing
+import Vocabulary
 
 @testable import ProxyConfig
 
@@ -69,6 +70,17 @@ struct DocumentationTests {
     func variables(_ variable: BuiltinVariable) {
         guard variable.rawValue.hasPrefix("ssl_") else { return }
         #expect(DocumentationTests.text.contains("`$\(variable.rawValue)`"), "\(variable.rawValue)")
+    }
+
+    @Test("the fields of the formats that Weir brings are in the document, and so are the reasons of an end")
+    func fields() {
+        for part in LogFormat.presets.flatMap(\.template.parts) {
+            guard case .variable(.builtin(let variable)) = part else { continue }
+            #expect(DocumentationTests.text.contains("\(variable.rawValue)`"), "\(variable.rawValue)")
+        }
+        for reason in CloseReason.allCases {
+            #expect(DocumentationTests.text.contains("`\(reason.name)`"), "\(reason.name)")
+        }
     }
 
     /// What the examples name. Nobody looks into them here.

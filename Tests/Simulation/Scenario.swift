@@ -13,6 +13,7 @@ enum ConfigurationText {
     static let firstPort: UInt16 = 1880
     static let ports = 8
     static let accessLog = "/sim/logs/access.log"
+    static let eventLog = "/sim/logs/events.log"
     static let errorLog = "/sim/logs/error.log"
 
     static func make(_ world: World) -> String {
@@ -34,6 +35,9 @@ enum ConfigurationText {
                 log_format line '$remote_addr:$remote_port $status $close_reason $bytes_received $bytes_sent '
                     '"$upstream_addr" "$upstream_bytes_sent" "$upstream_bytes_received" "$mqtt_client_id" $session_time\(last)';
                 access_log \(accessLog) line\(world.chance(30) ? " buffer=4k flush=2s" : "");
+                log_format event '$session_event $session_id $connection $remote_port $status $close_reason $bytes_received '
+                    '$bytes_sent $session_time';
+                access_log \(eventLog) event \(events(world))\(world.chance(30) ? " buffer=4k flush=2s" : "");
                 proxy_timeout \(world.draw(5...20))s;
                 proxy_connect_timeout \(world.draw(500...3000))ms;
                 preread_timeout \(world.draw(500...3000))ms;
@@ -45,6 +49,13 @@ enum ConfigurationText {
         if world.chance(20) { text += "    proxy_next_upstream_timeout \(world.draw(1...3))s;\n" }
         if world.chance(40) { text += "    proxy_buffer_size \(world.draw(1...16))k;\n" }
         return text
+    }
+
+    /// Always with a line at the end, so that all sessions are in this log, too.
+    private static func events(_ world: World) -> String {
+        var events = world.chance(80) ? ["connect", "close"] : ["close"]
+        if world.chance(80) { events.append("interval=\(world.draw(2000...9000))ms") }
+        return "events=" + events.joined(separator: ",")
     }
 
     private static func makeGroup(_ group: Int, _ world: World) -> String {

@@ -35,7 +35,7 @@ final class Simulation {
     let tlsCasting: TLSCasting
     let tlsText: TLSConfigurationText
     private let region: SharedRegion
-    private let master: MasterSide
+    let master: MasterSide
     private let slot = WorkerSlot(index: 0)!
     private(set) var clients: [Int: Actor] = [:]
     private var clientEndpoints: [IPEndpoint: Int] = [:]
@@ -51,6 +51,7 @@ final class Simulation {
     private(set) var turns = 0
     private(set) var loggedLines = 0
     private(set) var endedInOrder = 0
+    var intervalLines = 0
     var tlsTally = TLSTally()
     /// Turns in a row that brought nothing.
     private var idleTurns = 0
@@ -82,7 +83,7 @@ final class Simulation {
 
     var summary: String {
         let report = region.workerReport(slot)
-        return "\(turns) turns, \(loggedLines) sessions, \(endedInOrder) ended in order, \(report.refused) refused, "
+        return "\(turns) turns, \(loggedLines) sessions, \(intervalLines) interval lines, \(endedInOrder) ended in order, \(report.refused) refused, "
             + "\(world.pumpedBytes) bytes spliced, \(world.cancels) cancels, \(report.buffersStarved) starved, "
             + "\(report.descriptorsStarved) times no descriptor, \(master.committedNumber) generations"
             + (flavour == .tls ? ", \(tlsTally)" : "")
@@ -127,6 +128,7 @@ final class Simulation {
         worker.sinks.writeAll()
         checkTables(worker)
         checkLogs()
+        checkEvents()
         checkBytes()
         checkRegion()
     }
@@ -280,6 +282,7 @@ final class Simulation {
         var atPeers = 0
         var connections = 0
         var sealedBuffers = 0
+        var intervals = 0
         for slot in 0..<worker.sessions.highWater {
             let state = worker.sessions[slot].machine.state
             guard state != .free else { continue }
@@ -296,6 +299,10 @@ final class Simulation {
                     numbers.formUnion([pipe.readEnd, pipe.writeEnd])
                 }
             }
+            if worker.sessions[slot].intervalLinesUntil != nil {
+                intervals += 1
+                if state != .forwarding { world.fault("a session has interval lines while \(state)") }
+            }
             guard state != .closing else { continue }
             numbers.insert(worker.sessions[slot].client)
             if worker.sessions[slot].broker >= 0 { numbers.insert(worker.sessions[slot].broker) }
@@ -311,6 +318,9 @@ final class Simulation {
         }
         if worker.tlsBuffers.inUse != sealedBuffers {
             world.fault("\(worker.tlsBuffers.inUse) buffers of TLS are out, sessions name \(sealedBuffers)")
+        }
+        if worker.intervalTimers.armedCount != intervals {
+            world.fault("\(worker.intervalTimers.armedCount) interval timers for \(intervals) sessions")
         }
         let alive = ctt_connections_alive() - connectionsBefore
         if flavour == .tls, alive != connections + world.channelsAlive {
@@ -334,6 +344,9 @@ final class Simulation {
         if worker.generations.count != 1 { world.fault("\(worker.generations.count) generations are left") }
         if !worker.dueHandshakes.isEmpty { world.fault("\(worker.dueHandshakes.count) handshakes are due for nobody") }
         if worker.timers.armedCount != 0 { world.fault("\(worker.timers.armedCount) timers are armed for nobody") }
+        if worker.intervalTimers.armedCount != 0 {
+            world.fault("\(worker.intervalTimers.armedCount) interval lines are due for nobody")
+        }
         let listening = worker.listeners.count { $0.descriptor >= 0 }
         if listening != committed.listeners.count { world.fault("\(listening) of \(committed.listeners.count) listen") }
     }

@@ -146,4 +146,19 @@ extension Assembler {
             LogFormat(name: draft.name.text, escape: draft.escape, template: Template(parts: Template.joined(parts))))
         nextDraft()
     }
+
+    /// The index of a format. A name of the configuration's own goes before one that Weir brings.
+    mutating func logFormat(_ name: Word) -> Int? {
+        if let known = formatByName[name.bytes] { return known }
+        guard let preset = LogFormat.presets.first(where: { $0.name == name.text }) else {
+            let near = meant(name.bytes, among: formatDrafts.map(\.name.text) + LogFormat.presets.map(\.name))
+            error(
+                "unknown log format \"\(shown(name.bytes))\"", at: name,
+                hint: near.map { "did you mean \"\($0)\"?" } ?? "define it: log_format NAME '…';")
+            return nil
+        }
+        configuration.logFormats.append(preset)
+        formatByName[name.bytes] = configuration.logFormats.count - 1
+        return formatByName[name.bytes]
+    }
 }

@@ -116,17 +116,12 @@ extension Assembler {
         let level = own.saysAccessLog ? own : streamSettings
         guard !level.isAccessLogOff else { return }
         for draft in level.accessLogs {
-            guard let format = formatByName[draft.format.bytes] else {
-                let near = meant(draft.format.bytes, among: formatDrafts.map(\.name.text))
-                error(
-                    "unknown log format \"\(shown(draft.format.bytes))\"", at: draft.format,
-                    hint: near.map { "did you mean \"\($0)\"?" } ?? "define it: log_format NAME '…';")
-                continue
-            }
+            guard let format = logFormat(draft.format) else { continue }
             var log = AccessLog(destination: draft.destination, format: format)
             log.bufferBytes = draft.bufferBytes
             log.flushMilliseconds = draft.flushMilliseconds
             log.condition = draft.condition.map { template($0) }
+            log.events = draft.events ?? .standard
             server.accessLogs.append(log)
         }
     }

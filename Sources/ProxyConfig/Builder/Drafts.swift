@@ -50,6 +50,8 @@ struct AccessLogDraft {
     var bufferBytes: Int? = nil
     var flushMilliseconds: Int? = nil
     var condition: Word? = nil
+    /// Nil: not written.
+    var events: AccessLog.Events? = nil
 }
 
 struct ListenDraft {

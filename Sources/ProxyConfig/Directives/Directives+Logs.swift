@@ -26,7 +26,7 @@ extension DirectiveTable {
 }
 
 extension Assembler {
-    private static let logParameters = ["buffer=", "flush=", "if="]
+    private static let logParameters = ["buffer=", "flush=", "if=", "events="]
 
     // MARK: - error_log
 
@@ -127,6 +127,13 @@ extension Assembler {
             draft.flushMilliseconds = time
         } else if word.hasPrefix("if=") {
             draft.condition = word.dropFirst(3)
+        } else if word.hasPrefix("events=") {
+            guard draft.events == nil else {
+                error("duplicate \"events\" parameter", at: word, hint: "write all events in one, with commas")
+                return false
+            }
+            draft.events = logEvents(word)
+            return draft.events != nil
         } else if word.equals("gzip") || word.hasPrefix("gzip=") {
             error(
                 "Weir does not have the \"gzip\" parameter of \"access_log\" yet", at: word,

@@ -17,11 +17,7 @@ extension Assembler {
         var server: AddressText? = nil
         // The endpoint is known when the name is looked up.
         var syslog = LogDestination.Syslog(server: .unix(""))
-        var offset = 7
-        for field in word.bytes.dropFirst(7).split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) {
-            var parameter = Word(bytes: Array(field), position: word.position)
-            if let place = word.place(of: offset, count: field.count) { parameter.position = place }
-            offset += field.count + 1
+        for parameter in word.fields(from: 7) {
             if parameter.hasPrefix("server=") {
                 guard server == nil else {
                     error(

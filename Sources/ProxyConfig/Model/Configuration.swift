@@ -106,7 +106,11 @@ package struct ErrorLog: Sendable, Equatable {
 }
 
 package struct LogFormat: Sendable {
-    package enum Escape: Sendable { case standard, json, none }
+    package enum Escape: Sendable {
+        case standard, json, none
+        /// Of the formats that Weir brings: a variable is a whole value of JSON, `null` where it has none.
+        case jsonValues
+    }
     package var name: String
     package var escape: Escape
     package var template: Template
@@ -118,6 +122,30 @@ package struct LogFormat: Sendable {
 }
 
 package struct AccessLog: Sendable {
+    /// `events=`: the moments in a session's life at which a line is written.
+    package struct Events: Sendable, Equatable {
+        package var atConnect = false
+        package var intervalMilliseconds: Int? = nil
+        package var atClose = false
+
+        /// As nginx: one line, at the end.
+        package static let standard: Events = {
+            var events = Events()
+            events.atClose = true
+            return events
+        }()
+
+        package init() {}
+
+        package func contains(_ event: SessionEvent) -> Bool {
+            switch event {
+            case .connect: atConnect
+            case .interval: intervalMilliseconds != nil
+            case .close: atClose
+            }
+        }
+    }
+
     /// Index into `Configuration.logDestinations`.
     package var destination: Int
     /// Index into `Configuration.logFormats`.
@@ -128,6 +156,7 @@ package struct AccessLog: Sendable {
     package var flushMilliseconds: Int? = nil
     /// `if=`: no line when it is empty or `0`.
     package var condition: Template? = nil
+    package var events = Events.standard
     package init(destination: Int, format: Int) {
         self.destination = destination
         self.format = format

@@ -108,4 +108,5 @@ package enum BuiltinVariable: String, Sendable, CaseIterable, Equatable {
     case mqttCleanStart = "mqtt_clean_start"
     case closeReason = "close_reason"
     case sessionID = "session_id"
+    case sessionEvent = "session_event"
 }

@@ -50,6 +50,16 @@ package struct Word: Sendable, Equatable {
         return rest
     }
 
+    /// The words between commas, from byte `start` on; each with its place.
+    func fields(from start: Int) -> [Word] {
+        var offset = start
+        return bytes.dropFirst(start).split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false).map {
+            let field = Word(bytes: Array($0), position: place(of: offset, count: $0.count) ?? position)
+            offset += $0.count + 1
+            return field
+        }
+    }
+
     /// Where `count` bytes from byte `start` of the word stand, when that is known and on the word's first line.
     func place(of start: Int, count: Int) -> SourcePosition? {
         let quotes = position.length - bytes.count
