@@ -263,6 +263,7 @@ void ctls_connection_free(ctls_connection *connection) {
     SSL_free(connection->ssl);
     free(connection->unread);
     free(connection->unsent);
+    free(connection->unsealed);
     if (connection->store != NULL) {
         ctls_store_free(connection->store);
     }

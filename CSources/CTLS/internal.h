@@ -74,6 +74,8 @@ struct ctls_connection {
     ctls_context *first;
     ctls_stash *unread;
     ctls_stash *unsent;
+    /// Plaintext that waits for the rest of a message that the peer has sent in part. NULL: none, as nearly always.
+    ctls_stash *unsealed;
     uint8_t *name;
     char *fault;
     /// What a responder's answer has against the client's certificate; NULL: nothing. Words that last.

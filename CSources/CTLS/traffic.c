@@ -53,6 +53,22 @@ static int read_all(ctls_connection *connection, uint8_t *output, size_t capacit
     }
 }
 
+/// What waited for the end of a message of the peer; with the last call's output, for nobody has lent any.
+static int seal_unsealed(ctls_connection *connection) {
+    ctls_stash *waiting = connection->unsealed;
+    if (waiting == NULL || SSL_in_init(connection->ssl)) {
+        return SSL_ERROR_NONE;
+    }
+    size_t written = 0;
+    int result = SSL_write_ex(connection->ssl, waiting->bytes + waiting->start, waiting->end - waiting->start, &written);
+    if (result != 1) {
+        return SSL_get_error(connection->ssl, result);
+    }
+    free(waiting);
+    connection->unsealed = NULL;
+    return SSL_ERROR_NONE;
+}
+
 int ctls_open(ctls_connection *connection, const void *input, size_t length, void *output, size_t capacity,
               size_t *opened) {
     *opened = 0;
@@ -75,10 +91,26 @@ int ctls_open(ctls_connection *connection, const void *input, size_t length, voi
         ctls_fail(connection, 0, "no room for what the peer sent");
         return CTLS_BROKEN;
     }
+    ctls_current.input_left = 0;
+    error = seal_unsealed(connection);
+    if (error != SSL_ERROR_NONE) {
+        ctls_fail_ssl(connection, error, "SSL_write() failed");
+        return CTLS_BROKEN;
+    }
     return CTLS_OPENED;
 }
 
 int ctls_has_input(const ctls_connection *connection) { return connection->has_more; }
+
+/// OpenSSL writes nothing between two records of one message, such as a KeyUpdate or a ticket that a peer has cut
+/// (RFC 8446, 5.1 allows it). The rest is on its way, and with it the turn of what is to be written.
+static int64_t keep_unsealed(ctls_connection *connection, const void *plain, size_t length, size_t sealed) {
+    if (ctls_stash_append(&connection->unsealed, plain, length) != 0) {
+        ctls_fail(connection, 1, "peer does not end its message");
+        return -1;
+    }
+    return (int64_t)sealed;
+}
 
 int64_t ctls_seal(ctls_connection *connection, const void *plain, size_t length, void *output, size_t capacity) {
     if (connection->is_failed) {
@@ -88,6 +120,9 @@ int64_t ctls_seal(ctls_connection *connection, const void *plain, size_t length,
     if (length == 0) {
         return (int64_t)waiting;
     }
+    if (connection->unsealed != NULL) {
+        return keep_unsealed(connection, plain, length, waiting);
+    }
     ctls_begin(connection, NULL, 0);
     ctls_current.output = (uint8_t *)output + waiting;
     ctls_current.output_left = capacity - waiting;
@@ -95,6 +130,9 @@ int64_t ctls_seal(ctls_connection *connection, const void *plain, size_t length,
     int result = SSL_write_ex(connection->ssl, plain, length, &written);
     int error = result == 1 ? SSL_ERROR_NONE : SSL_get_error(connection->ssl, result);
     size_t sealed = capacity - ctls_current.output_left;
+    if (error == SSL_ERROR_WANT_READ) {
+        return keep_unsealed(connection, plain, length, sealed);
+    }
     if (error != SSL_ERROR_NONE) {
         ctls_fail_ssl(connection, error, "SSL_write() failed");
         return -1;

@@ -48,6 +48,7 @@ long ctt_bytes_in_use(void) { return bytes_in_use; }
 void *ctt_client_new(int version) {
     SSL_CTX *ctx = SSL_CTX_new(TLS_method());
     SSL_CTX_set_max_proto_version(ctx, version == 12 ? TLS1_2_VERSION : TLS1_3_VERSION);
+    ctt_keep_secrets(ctx);
     SSL *ssl = SSL_new(ctx);
     SSL_CTX_free(ctx);
     SSL_set_connect_state(ssl);

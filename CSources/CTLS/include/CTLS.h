@@ -156,7 +156,8 @@ int ctls_open(ctls_connection *connection, const void *input, size_t length, voi
               size_t *opened);
 /// Whether bytes that came may hold plaintext that did not fit.
 int ctls_has_input(const ctls_connection *connection);
-/// Bytes written into `output`, or -1. What does not fit waits.
+/// Bytes written into `output`, or -1. What does not fit waits; so does `plain` in the middle of a message of the peer,
+/// whose end, in a call of `ctls_open`, turns it into output.
 int64_t ctls_seal(ctls_connection *connection, const void *plain, size_t length, void *output, size_t capacity);
 void ctls_close_writing(ctls_connection *connection);
 

@@ -89,6 +89,11 @@ void ctt_client_close(void *client);
 void ctt_client_rename(void *client, const char *name);
 /// Asks the other side to change its key as well.
 int ctt_client_update_key(void *client);
+/// The same in place of a client's first record after its handshake, cut behind `cut` bytes of five into two records. Of
+/// the client of `ctt_client_new` that has shaken hands last on this thread. The length of both records; 0: failed.
+size_t ctt_client_split_update(void *client, size_t cut, unsigned char *out, size_t capacity);
+/// What that needs of a context (SSL_CTX).
+void ctt_keep_secrets(void *ctx);
 /// Begins a handshake again (TLS 1.2). 1, or what SSL_do_handshake said.
 int ctt_client_renegotiate(void *client);
 /// Instead of the handshake's first step: 1 when ClientHello and the bytes are there to be taken.
@@ -136,5 +141,10 @@ void ctt_peer_close(void *peer);
 /// The common name of the other side's certificate.
 size_t ctt_peer_name(void *peer, char *into, size_t capacity);
 int ctt_peer_is_resumed(void *peer);
+
+/// An OCSP response in DER about a certificate, signed by the authority; texts in PEM, times in seconds since 1970.
+/// `status`: V_OCSP_CERTSTATUS_… of openssl/ocsp.h (0: good, 1: revoked, 2: unknown). The length; 0: failed.
+size_t ctt_status_answer(const char *authority, const char *key, const char *certificate, int status, int64_t from,
+                         int64_t until, unsigned char *out, size_t capacity);
 
 #endif
