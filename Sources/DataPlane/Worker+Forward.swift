@@ -323,12 +323,12 @@ extension Worker where K: ~Copyable {
     /// A source has said goodbye and its last byte is on its way. nginx ends the session here, unless
     /// `proxy_half_close` keeps the other direction going.
     private mutating func finish(_ way: Way, of slot: Int) {
+        // A cut is passed on as one.
+        if !sessions[slot, way].isTruncated, goodbyeWaits(way, of: slot) { return }
         let settings = settingsTable[sessions[slot].settings]
         let isLast = sessions[slot].upload.machine.state == .ended && sessions[slot].download.machine.state == .ended
         if settings.server.isHalfCloseAllowed && !isLast {
             returnPipe(way, of: slot)
-            // A cut is passed on as one.
-            if !sessions[slot, way].isTruncated { sayGoodbye(way.target, of: slot) }
             kernel.shutdownWriting(socket: sessions[slot].socket(way.target))
             return
         }

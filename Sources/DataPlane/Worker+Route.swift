@@ -9,6 +9,7 @@ import LinuxIO
 import ProxyConfig
 import SessionCore
 import SharedState
+import TLSEngine
 import Vocabulary
 
 extension Worker where K: ~Copyable {
@@ -35,7 +36,12 @@ extension Worker where K: ~Copyable {
         letGoOfRouting(slot)
         guard !text.isEmpty else { return close(slot, .returned) }
         sessions[slot].download.plainPending = UInt32(clamping: text.count)
-        let isKept = unsafe text.withUnsafeBytes { bytes in unsafe appendSealed(bytes, .download, of: slot) }
+        var isKept = unsafe text.withUnsafeBytes { bytes in unsafe appendSealed(bytes, .download, of: slot) }
+        if let tls = sessions[slot].clientTLS {
+            // The end goes with the text, however little room there is.
+            tls.closeWriting()
+            isKept = isKept && sessions[slot].download.own.append(tls.output())
+        }
         guard isKept else { return close(slot, .outOfResources) }
         let server = settingsTable[sessions[slot].settings].server
         sessions[slot].phaseDeadline = kernel.nowMilliseconds + UInt64(server.idleTimeoutMilliseconds)

@@ -125,10 +125,12 @@ extension Worker where K: ~Copyable {
             guard isKept else { return closeForMemory(slot) }
         } else if outcome.wireBytes > 0 {
             sessions[slot, way].sealed = buffer
-            sessions[slot, way].plainPending = UInt32(outcome.plainBytes)
+            sessions[slot, way].plainPending += UInt32(outcome.plainBytes)
             perform(action, way, of: slot)
         } else {
             tlsBuffers.giveBack(buffer)
+            // Plaintext that waits in TLS counts with what is sent next.
+            sessions[slot, way].plainPending += UInt32(outcome.plainBytes)
             perform(action, way, of: slot)
         }
         if outcome.isClosed { sourceClosed(way, of: slot, staysArmed: completion.hasMore) }
@@ -221,8 +223,25 @@ extension Worker where K: ~Copyable {
 
     // MARK: - The end
 
-    /// close_notify, so that the other side can tell an end from a cut. Only where nothing is on its way there: a send
-    /// in the kernel would be overtaken.
+    /// A direction has ended: close_notify follows its last byte. True where the target has no room for all of that yet;
+    /// then it waits as any byte does, as long as the session may be idle, and the direction ends once more behind it.
+    mutating func goodbyeWaits(_ way: Way, of slot: Int) -> Bool {
+        guard let tls = way == .upload ? sessions[slot].brokerTLS : sessions[slot].clientTLS else { return false }
+        tls.closeWriting()
+        guard tls.outputBytes > 0 else { return false }
+        tls.dropOutput(kernel.sendNow(socket: sessions[slot].socket(way.target), tls.waitingOutput))
+        let rest = tls.output()
+        guard !rest.isEmpty else { return false }
+        if sessions[slot, way].own.append(rest) {
+            perform(sessions[slot, way].machine.finishesBehind(rest.count), way, of: slot)
+        } else {
+            closeForMemory(slot)
+        }
+        return true
+    }
+
+    /// close_notify for a session that ends otherwise, so that the other side can tell that from a cut. It is sent if
+    /// there is room, and only where nothing is on its way there: a send in the kernel would be overtaken.
     mutating func sayGoodbye(_ side: Side, of slot: Int) {
         guard let tls = side == .client ? sessions[slot].clientTLS : sessions[slot].brokerTLS,
             !sessions[slot].machine.inFlight.contains(side == .client ? .sendClient : .sendBroker)

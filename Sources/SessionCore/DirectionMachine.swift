@@ -176,6 +176,14 @@ package struct DirectionMachine: Sendable, BitwiseCopyable {
         isLinkBroken = false
     }
 
+    /// The target is told of the end in `count` bytes that its socket has no room for: `finish` comes again behind them.
+    package mutating func finishesBehind(_ count: Int) -> DirectionAction {
+        precondition(state == .ended && pendingBytes == 0 && count > 0)
+        state = .draining
+        pendingBytes = UInt32(count)
+        return .drainRest
+    }
+
     /// What came means no byte for the target: a part of a TLS record, or a message of TLS's own.
     package mutating func receivedNothing(staysArmed: Bool) -> DirectionAction {
         precondition(!isSourceEnded && (isArmed || !staysArmed))

@@ -114,6 +114,7 @@ extension Weather {
         }
         if chance(20, &random) { weather.descriptorsMax = Int.random(in: 30...150, using: &random) }
         if chance(20, &random) { weather.chanceOfNoDescriptor = Int.random(in: 1...10, using: &random) }
+        if chance(50, &random) { weather.chanceOfNoRoom = Int.random(in: 1...60, using: &random) }
         weather.chanceOfNoPipe = chance(20, &random) ? 60 : 3
         weather.chanceOfShort = Int.random(in: 0...40, using: &random)
         weather.chanceOfDelay = Int.random(in: 0...60, using: &random)

@@ -111,7 +111,8 @@ struct SimulatedKernel: Kernel, ~Copyable {
 
     mutating func sendNow(socket: Int32, _ bytes: [UInt8]) -> Int {
         guard let socket = world.socket(socket, for: "send") else { return 0 }
-        let count = max(0, socket.write(bytes[...]))
+        let most = world.chance(world.weather.chanceOfNoRoom) ? world.draw(0...bytes.count - 1) : bytes.count
+        let count = most == 0 ? 0 : max(0, socket.write(bytes[..<most]))
         socket.heardSent += count
         world.touched(socket.peer)
         return count

@@ -25,6 +25,8 @@ struct Weather {
     var chanceOfShort = 15
     var chanceOfDelay = 30
     var chanceOfAcceptEnd = 5
+    /// That a socket takes nothing, or a part, of what must not wait.
+    var chanceOfNoRoom = 0
     var chanceOfNoDescriptor = 0
     var chanceOfNoPipe = 5
     var delayMax: UInt64 = 5
