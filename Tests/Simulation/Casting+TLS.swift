@@ -42,6 +42,35 @@ final class TLSCasting {
         return (channel(credential, isServer: true, socket), credential)
     }
 
+    /// An OCSP responder, good and bad: slow, cut, silent, not of this protocol, or gone.
+    func responder(_ number: Int, _ socket: SimulatedSocket, _ knowledge: ResponderKnowledge) -> Actor {
+        let body = Credentials.shared.statusAnswers[knowledge.rawValue]
+        let hasLength = world.chance(60)
+        var answer = Array("HTTP/1.0 200 OK\r\n".utf8)
+        if world.chance(10) { answer = Array("HTTP/1.1 503 Busy\r\n".utf8) }
+        if hasLength { answer += Array("Content-Length: \(body.count)\r\n".utf8) }
+        answer += Array("Content-Type: application/ocsp-response\r\n\r\n".utf8) + body
+        switch world.draw(0...19) {
+        case 0: answer = world.noise(world.draw(1...3000))
+        case 1: answer = Array(answer.prefix(world.draw(1...answer.count)))
+        case 2: answer[answer.count - world.draw(1...body.count)] ^= 1
+        case 3: answer = []
+        default: break
+        }
+        var script: [Utterance] = []
+        var rest = answer[...]
+        while !rest.isEmpty {
+            let part = rest.prefix(world.chance(60) ? rest.count : world.draw(1...rest.count))
+            script.append(Utterance(bytes: Array(part), pause: world.pause(0...(world.chance(10) ? 5000 : 50))))
+            rest = rest.dropFirst(part.count)
+        }
+        let endings: [Actor.Ending] = [.resets, .vanishes, .waits]
+        let ending = world.chance(20) ? endings[world.draw(0...2)] : hasLength ? .finishes : .closes
+        return Actor(
+            name: "responder \(number)", socket: socket, world: world, script: script, reading: .fast, ending: ending,
+            answers: world.chance(90))
+    }
+
     private func channel(_ credential: Credential, isServer: Bool, _ socket: SimulatedSocket) -> TLSChannel {
         let key = "\(isServer) \(credential.version) \(credential.name ?? "") \(credential.asked ?? "")"
         let context =

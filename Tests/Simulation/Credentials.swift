@@ -14,6 +14,8 @@ struct Credentials {
     static let shared = Credentials()
 
     let files: [String: [UInt8]]
+    /// What an OCSP responder may say of `device`, in the order of OpenSSL's numbers: good, revoked, unknown.
+    let statusAnswers: [[UInt8]]
 
     private init() {
         ctt_seed(1)
@@ -42,6 +44,16 @@ struct Credentials {
         _ = add(Certificate(.client, commonName: "stranger", issuer: other), "stranger")
         _ = add(Certificate(.client, commonName: "weir", issuer: authority), "weir")
         self.files = files
+        statusAnswers = (0...2).map { status in
+            func text(_ name: String) -> [CChar] { (files[name] ?? []).map { CChar(bitPattern: $0) } + [0] }
+            let (from, until) = (Int64(World.wallStart / 1000) - 3600, Int64(World.wallStart / 1000) + 365 * 86_400)
+            return unsafe [UInt8](unsafeUninitializedCapacity: 2048) { buffer, count in
+                count = unsafe ctt_status_answer(
+                    text("ca.pem"), text("ca.key"), text("device.pem"), Int32(status), from, until, buffer.baseAddress,
+                    buffer.count)
+                precondition(count > 0, "OpenSSL makes no OCSP response of the simulation's")
+            }
+        }
     }
 
     func context(isServer: Bool, version: Int32, _ name: String?) -> TLSPeerContext {

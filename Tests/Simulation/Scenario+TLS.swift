@@ -29,11 +29,18 @@ enum Door: UInt16, CaseIterable {
     var speaksTLS: Bool { isEnd || self == .tunnel || self == .sorting }
 }
 
+/// All responders of a run say the same of the clients' certificate, where they say anything.
+enum ResponderKnowledge: Int, CaseIterable { case good, revoked, unknown }
+
 struct TLSConfigurationText {
     /// Who listens there speaks TLS.
     static let brokerPort: UInt16 = 8883
+    /// OCSP responders.
+    static let responderPort: UInt16 = 8080
 
     let world: World
+    /// For a whole run: whether the certificates of clients are asked about, and what the responders know.
+    let clientStatus: ResponderKnowledge?
     /// For a whole run: no impostor may be spoken to.
     let verifiesBrokers: Bool
 
@@ -44,6 +51,7 @@ struct TLSConfigurationText {
         text += cache() + protocols("ssl_protocols")
         if world.chance(25) { text += "    ssl_session_tickets off;\n" }
         if world.chance(20) { text += "    ssl_alpn mqtt;\n" }
+        if clientStatus != nil { text += status() }
         text += proxy()
         text += """
                 map $ssl_server_name $chain { default "\(pem("default.test-1.pem"))"; }
@@ -55,6 +63,12 @@ struct TLSConfigurationText {
         for group in 0...1 { text += makeGroup("s\(group)", network: 2, port: Int(Self.brokerPort), group) }
         for door in Door.allCases { text += servers(at: door) }
         return text + "}\n"
+    }
+
+    /// Where a client comes in: mostly where it is asked about, in a run that asks.
+    func drawDoor() -> Door {
+        if clientStatus != nil, world.chance(60) { return world.chance(50) ? .mutual : .optional }
+        return Door.allCases[world.draw(0...Door.allCases.count - 1)]
     }
 
     /// One of the two that there are for a name.
@@ -79,6 +93,15 @@ struct TLSConfigurationText {
         ]
         let cache = caches[world.draw(0...caches.count - 1)]
         return cache.isEmpty ? "" : "    ssl_session_cache \(cache);\n"
+    }
+
+    /// A name has addresses to fail over to.
+    private func status() -> String {
+        let host = world.chance(50) ? MasterSide.responderName : "10.3.0.\(world.draw(1...4))"
+        var text = "    ssl_ocsp \(world.chance(50) ? "on" : "leaf");\n"
+        text += "    ssl_ocsp_responder http://\(host):\(Self.responderPort)/;\n"
+        if world.chance(40) { text += "    ssl_ocsp_cache shared:status:1m;\n" }
+        return text
     }
 
     private func protocols(_ directive: String) -> String {

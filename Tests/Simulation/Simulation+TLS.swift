@@ -72,9 +72,9 @@ extension Simulation {
             world.fault("\(client.name) never said close_notify: \(line)")
         case "client_truncated" where channel.hasClosed:
             world.fault("\(client.name) said close_notify: \(line)")
-        case "tls_client_refused" where credential?.name == "device":
+        case "tls_client_refused" where credential?.name == "device" && tlsText.clientStatus == nil:
             world.fault("\(client.name) was refused with a good certificate: \(line)")
-        case "tls_handshake_timeout" where !client.hasVanished:
+        case "tls_handshake_timeout" where !client.hasVanished && tlsText.clientStatus == nil:
             world.fault("\(client.name) was slow in the eyes of the worker: \(line)")
         case "tls_broken" where isPolite(client) && met(number).allSatisfy(isPolite):
             world.fault("\(client.name) and its broker spoke TLS: \(line)")
@@ -109,6 +109,10 @@ extension Simulation {
         if door == .optional && credential == "stranger" && !met(number).isEmpty {
             world.fault("\(client.name) came in with a certificate of another authority: \(line)")
         }
+        let isKnownBad = tlsText.clientStatus.map { $0 != .good } ?? false
+        if isKnownBad, door.isEnd, credential == "device", asksForCertificate(door), !met(number).isEmpty {
+            world.fault("\(client.name) came in with a certificate that is not good: \(line)")
+        }
         guard tlsText.verifiesBrokers, client.channel == nil || door.isEnd else { return }
         for broker in met(number) where credentials[ObjectIdentifier(broker)]?.name == "impostor" {
             if broker.channel?.isOpen == true, !broker.received.isEmpty, !isRaw(broker, client) {
@@ -116,6 +120,8 @@ extension Simulation {
             }
         }
     }
+
+    private func asksForCertificate(_ door: Door) -> Bool { door == .mutual || door == .optional }
 
     /// The broker's TLS is the client's.
     private func isRaw(_ broker: Actor, _ client: Actor) -> Bool {

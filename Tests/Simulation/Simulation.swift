@@ -40,6 +40,8 @@ final class Simulation {
     private(set) var clients: [Int: Actor] = [:]
     private var clientEndpoints: [IPEndpoint: Int] = [:]
     private(set) var brokers: [ObjectIdentifier: Actor] = [:]
+    /// OCSP responders that were asked; their sockets do not keep them.
+    private var responders: [Actor] = []
     /// With what actors of TLS were cast, by actor.
     var credentials: [ObjectIdentifier: TLSCasting.Credential] = [:]
     /// The worker's ends of all connections that it ever had with brokers, by the worker's end of the client.
@@ -64,7 +66,9 @@ final class Simulation {
         world = World(seed: random.next(), weather: weather)
         casting = Casting(world: world, bulkBytes: flavour == .tls ? 30_000...300_000 : 300_000...900_000)
         tlsCasting = TLSCasting(world: world)
-        tlsText = TLSConfigurationText(world: world, verifiesBrokers: seed % 2 == 0)
+        // Of five runs that ask, three get good answers.
+        let status = seed % 3 == 0 ? ResponderKnowledge(rawValue: max(0, Int(seed / 3 % 5) - 2)) : nil
+        tlsText = TLSConfigurationText(world: world, clientStatus: status, verifiesBrokers: seed % 2 == 0)
         region = try SharedRegion.create(masterPID: 1, wallMilliseconds: World.wallStart)
         region.beginWorker(slot, pid: 2, isRespawn: false, wallMilliseconds: World.wallStart)
         let pair = try LinkEndpoint.makePair()
@@ -86,7 +90,7 @@ final class Simulation {
         return "\(turns) turns, \(loggedLines) sessions, \(intervalLines) interval lines, \(endedInOrder) ended in order, \(report.refused) refused, "
             + "\(world.pumpedBytes) bytes spliced, \(world.cancels) cancels, \(report.buffersStarved) starved, "
             + "\(report.descriptorsStarved) times no descriptor, \(master.committedNumber) generations"
-            + (flavour == .tls ? ", \(tlsTally)" : "")
+            + (flavour == .tls ? ", \(responders.count) responders asked, \(tlsTally)" : "")
     }
 
     // MARK: - The run
@@ -198,7 +202,7 @@ final class Simulation {
         arrivalsLeft -= 1
         let port =
             flavour == .tls
-            ? Door.allCases[world.draw(0...Door.allCases.count - 1)].rawValue
+            ? tlsText.drawDoor().rawValue
             : ConfigurationText.firstPort + UInt16(world.draw(0...ConfigurationText.ports - 1))
         let local = IPEndpoint(address: IPAddress(ipv4: 0), port: port)
         guard let listener = world.listenerAt[local], listener.queue.count < 511 else { return }
@@ -229,6 +233,11 @@ final class Simulation {
         let ownEnd = SimulatedSocket(bufferBytes: bufferBytes, local: address, remote: workerEnd.local)
         ownEnd.join(workerEnd)
         world.actorsAlive += 1
+        if address.port == TLSConfigurationText.responderPort, let knowledge = tlsText.clientStatus {
+            let responder = tlsCasting.responder(brokerCount, ownEnd, knowledge)
+            responders.append(responder)
+            return world.schedule(responder, at: world.now)
+        }
         let actor = casting.makeBroker(brokerCount, ownEnd)
         if address.port == TLSConfigurationText.brokerPort {
             let (channel, credential) = tlsCasting.broker(ownEnd)
@@ -283,6 +292,7 @@ final class Simulation {
         var connections = 0
         var sealedBuffers = 0
         var intervals = 0
+        var asking = 0
         for slot in 0..<worker.sessions.highWater {
             let state = worker.sessions[slot].machine.state
             guard state != .free else { continue }
@@ -291,6 +301,7 @@ final class Simulation {
             for side in [worker.sessions[slot].clientTLS, worker.sessions[slot].brokerTLS] where side != nil {
                 connections += 1
             }
+            if worker.sessions[slot].inquiry >= 0 { asking += 1 }
             for way in [Way.upload, .download] {
                 if worker.sessions[slot, way].sealed != nil { sealedBuffers += 1 }
                 if let buffer = worker.sessions[slot, way].buffer { buffers.append(buffer.number) }
@@ -321,6 +332,9 @@ final class Simulation {
         }
         if worker.intervalTimers.armedCount != intervals {
             world.fault("\(worker.intervalTimers.armedCount) interval timers for \(intervals) sessions")
+        }
+        if worker.inquiries.count != asking {
+            world.fault("\(worker.inquiries.count) inquiries are under way, sessions name \(asking)")
         }
         let alive = ctt_connections_alive() - connectionsBefore
         if flavour == .tls, alive != connections + world.channelsAlive {
