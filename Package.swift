@@ -180,7 +180,7 @@ let package = Package(
         tests("SessionCoreTests", ["SessionCore", "Vocabulary"]),
         tests(
             "DataPlaneTests",
-            ["DataPlane", "CShared", "LinuxIO", "ProxyConfig", "SharedState", "TLSEngine", "Vocabulary"]),
+            ["DataPlane", "ControlLink", "CShared", "LinuxIO", "ProxyConfig", "SharedState", "TLSEngine", "Vocabulary"]),
         .target(
             name: "CTestTLS", path: "Tests/CTestTLS", cSettings: c,
             linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),

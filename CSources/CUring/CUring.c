@@ -30,6 +30,7 @@ struct cu_ring {
     /// Quiet sends that are queued: each completes in the next submission, and when one falls short, what is linked
     /// behind it completes, too.
     uint32_t quiet_sends;
+    uint64_t early_submits;
     bool arms_receives;
 };
 
@@ -38,6 +39,7 @@ struct cu_ring {
 static void submit_early(struct cu_ring *ring) {
     io_uring_submit(&ring->uring);
     ring->quiet_sends = 0;
+    ring->early_submits++;
 }
 
 /// A free submission entry; when the queue is full, what is queued is submitted first. NULL only if the kernel takes
@@ -158,6 +160,12 @@ void cu_close(struct cu_ring *ring) {
     io_uring_queue_exit(&ring->uring);
     release(ring);
 }
+
+// Why C: the ring is opaque to Swift.
+uint64_t cu_early_submits(const struct cu_ring *ring) { return ring->early_submits; }
+
+// Why C: the count stands in memory that the kernel writes.
+uint32_t cu_overflows(const struct cu_ring *ring) { return *(volatile unsigned *)ring->uring.cq.koverflow; }
 
 // Why C: the structure is opaque to Swift.
 uint32_t cu_buffer_count(const struct cu_ring *ring) { return ring->buffer_count; }

@@ -60,7 +60,8 @@ struct LinkReader {
     }
 
     mutating func text(bytesMax: Int) throws(PacketFault) -> String {
-        String(decoding: try counted(bytesMax: bytesMax), as: UTF8.self)
+        guard let text = String(validating: try counted(bytesMax: bytesMax), as: UTF8.self) else { throw PacketFault() }
+        return text
     }
 
     mutating func address() throws(PacketFault) -> IPAddress {

@@ -94,7 +94,7 @@ final class Preparation {
         case .gathering, .ready: return .more
         case .parsing: return parse()
         case .grouping: return buildGroup(region, &sinks)
-        case .equipping: return equip()
+        case .equipping: return equip(region)
         case .placing:
             guard listeners.step(present: present, wanted: configuration.listeners) else { return .more }
             stage = .ready
@@ -146,7 +146,7 @@ final class Preparation {
         return .more
     }
 
-    private func equip() -> Progress {
+    private func equip(_ region: SharedRegion) -> Progress {
         guard settings.count < configuration.servers.count else {
             // The settings hold them.
             configuration.servers = []
@@ -159,7 +159,11 @@ final class Preparation {
         } catch {
             return .refused(error.message)
         }
-        settings.append(ServerSettings(server, of: configuration, sinkOf: sinkOf, contexts: contexts))
+        let zone = server.statusZone.flatMap { region.zoneSlot(named: $0) }
+        if let name = server.statusZone, zone == nil {
+            return .refused("status_zone \"\(name)\" has no place in the shared region")
+        }
+        settings.append(ServerSettings(server, of: configuration, zone: zone, sinkOf: sinkOf, contexts: contexts))
         for log in server.accessLogs {
             let known = buffers[sinkOf[log.destination]]
             if known == nil || (log.bufferBytes ?? 0) > (known?.bufferBytes ?? 0) {

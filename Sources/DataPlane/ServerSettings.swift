@@ -5,6 +5,7 @@
 // ring, no group and no map that its logs do not need.
 
 import ProxyConfig
+import SharedState
 import TLSEngine
 import Vocabulary
 
@@ -37,11 +38,16 @@ final class ServerSettings {
     let sharing: TLSSharing
     let keyLogSink: Int?
     let proxyKeyLogSink: Int?
+    /// Where its sessions are counted.
+    let zone: ZoneSlot?
     /// Maps by their index in the configuration that this came from.
     let maps: [Int: MapTable]
 
-    init(_ server: Server, of configuration: Configuration, sinkOf: [Int], contexts: TLSContexts) {
+    init(
+        _ server: Server, of configuration: Configuration, zone: ZoneSlot?, sinkOf: [Int], contexts: TLSContexts
+    ) {
         self.server = server
+        self.zone = zone
         assignedCount = configuration.assignedVariables.count
         let formats = server.accessLogs.map { configuration.logFormats[$0.format] }
         accessLines = zip(server.accessLogs, formats).map { log, format in

@@ -68,6 +68,14 @@ struct Session: BitwiseCopyable {
     var isBrokerClosed = false
     /// `ssl_preread` has seen what there is.
     var isHelloRead = false
+    /// Its server block is known, and with it whose zone counts it, if any does.
+    var hasEnteredZone = false
+    /// The client's first packet, or its handshake, is not complete.
+    var isWaiting = false
+    /// What became of the first packet is counted.
+    var hasCountedConnect = false
+    /// Its bytes are counted as they come; until then they are counted once, later.
+    var isCountingBytes = false
     var clientTLS: TLSConnection? = nil
     var brokerTLS: TLSConnection? = nil
     /// Outside of forwarding: how much of the memory that is being sent is gone.
@@ -102,6 +110,7 @@ struct Session: BitwiseCopyable {
     var connectTime: UInt32? = nil
     var firstByteTime: UInt32? = nil
     var peer: PeerSlot? = nil
+    var zone: ZoneSlot? = nil
     var brokerEndpoint: IPEndpoint? = nil
     /// Only while a server is being chosen: the group in `routing`'s configuration, the peer in the group, what was
     /// tried (an index into the worker's pool).

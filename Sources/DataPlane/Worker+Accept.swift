@@ -109,7 +109,7 @@ extension Worker where K: ~Copyable {
     private mutating func begin(client: Int32, at index: Int) {
         let count = region.countAccepted(identity.slot)
         guard !isStopping, sessions.count < sessionsMax, let slot = sessions.take() else {
-            refuseForCapacity(client)
+            refuseForCapacity(client, at: index)
             return
         }
         let now = kernel.nowMilliseconds
@@ -129,6 +129,8 @@ extension Worker where K: ~Copyable {
             IPEndpoint(address: $0.address.unmapped, port: $0.port)
         }
         region.setActiveSessions(identity.slot, sessions.count)
+        beginWaiting(slot)
+        if !hasNames(slot) { enterZone(slot) }
 
         sessions[slot].machine.begin()
         if logs(.info, of: slot) { logConnected(slot) }
@@ -152,6 +154,7 @@ extension Worker where K: ~Copyable {
         guard let tls = sessions[slot].clientTLS else { return beginHandshake(slot) }
         if let server = settingsTable[sessions[slot].settings].tls, let refusal = tls.clientRefusal(by: server) {
             logSession(.info, slot, "\(refusal) while SSL handshaking")
+            countHandshake(.refused(VerifyFailure(words: refusal)), of: slot)
             return close(slot, .tlsClientRefused)
         }
         enterAfterHandshake(slot)
@@ -168,9 +171,10 @@ extension Worker where K: ~Copyable {
         }
     }
 
-    private mutating func refuseForCapacity(_ client: Int32) {
+    private mutating func refuseForCapacity(_ client: Int32, at index: Int) {
         kernel.queueClose(descriptor: client)
         region.countRefused(identity.slot)
+        if let zone = settingsTable[listeners[index].settings].zone { region.countDiscarded(identity.slot, zone) }
         let now = kernel.nowMilliseconds
         guard !isStopping, capacityLogQuietUntil <= now else { return }
         capacityLogQuietUntil = now + Self.capacityLogPauseMilliseconds

@@ -12,19 +12,15 @@ import Vocabulary
 
 extension Worker where K: ~Copyable {
     mutating func close(_ slot: Int, _ reason: CloseReason) {
+        let isPrereading = sessions[slot].machine.state == .prereading
         guard sessions[slot].machine.close(reason) else { return }
         timers.disarm(slot)
         // An OCSP responder is no broker, and no log shall take it for one.
         if sessions[slot].inquiry >= 0 { closeResponder(slot) }
         endIntervals(slot)
         logAccess(slot, .close)
-        region.countClosed(identity.slot, reason)
+        countEnd(slot, reason, isPrereading: isPrereading)
         letGoOfRouting(slot)
-        if let peer = sessions[slot].peer {
-            region.addBytes(identity.slot, peer, toPeer: sessions[slot].upload.sent)
-            region.addBytes(identity.slot, peer, fromPeer: sessions[slot].download.received)
-            region.removeSession(identity.slot, peer)
-        }
         for operation in [Operation.connect, .receiveClient, .receiveBroker, .sendClient, .sendBroker]
         where sessions[slot].machine.inFlight.contains(operation.inFlight!) {
             kernel.queueCancel(target: token(operation, of: slot))
@@ -37,7 +33,10 @@ extension Worker where K: ~Copyable {
         if reason != .brokerTruncated && reason != .brokerReset { sayGoodbye(.client, of: slot) }
         if reason != .clientTruncated && reason != .clientReset { sayGoodbye(.broker, of: slot) }
         kernel.queueClose(descriptor: sessions[slot].client)
-        if sessions[slot].broker >= 0 { kernel.queueClose(descriptor: sessions[slot].broker) }
+        if sessions[slot].broker >= 0 {
+            kernel.queueClose(descriptor: sessions[slot].broker)
+            brokerSocketCount -= 1
+        }
         releaseIfDone(slot)
     }
 

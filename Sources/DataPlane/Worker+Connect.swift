@@ -42,6 +42,7 @@ extension Worker where K: ~Copyable {
             return socketFailed(slot, Errno(rawValue: -broker), request)
         }
         sessions[slot].broker = broker
+        brokerSocketCount += 1
         sessions[slot].phaseDeadline = now + UInt64(server.connectTimeoutMilliseconds)
         armTimer(slot)
 
@@ -89,7 +90,9 @@ extension Worker where K: ~Copyable {
 
     private mutating func connected(_ slot: Int) {
         let now = kernel.nowMilliseconds
-        sessions[slot].connectTime = UInt32(clamping: now - sessions[slot].connectStartedAt)
+        let milliseconds = now - sessions[slot].connectStartedAt
+        sessions[slot].connectTime = UInt32(clamping: milliseconds)
+        countConnected(slot, milliseconds: milliseconds)
         sessions[slot].lastActivityAt = now
         if logs(.info, of: slot) { logProxyConnected(slot) }
         if let context = settingsTable[sessions[slot].settings].proxyTLS {
@@ -123,6 +126,7 @@ extension Worker where K: ~Copyable {
         guard mayTryNext(slot) else { return close(slot, reason) }
         recordFailedTry(slot)
         kernel.queueClose(descriptor: sessions[slot].broker)
+        brokerSocketCount -= 1
         sessions[slot].broker = -1
         sessions[slot].machine.retry()
         tryNext(slot)
@@ -146,7 +150,7 @@ extension Worker where K: ~Copyable {
         let spent = UInt32(clamping: kernel.nowMilliseconds - sessions[slot].connectStartedAt)
         // Without memory the log misses a try; the session goes on.
         _ = sessions[slot].failedTries.append(FailedTry.record(milliseconds: spent, address: address))
-        if let peer = sessions[slot].peer { region.removeSession(identity.slot, peer) }
+        leavePeer(slot)
         sessions[slot].peer = nil
         sessions[slot].brokerEndpoint = nil
     }
@@ -162,6 +166,10 @@ extension Worker where K: ~Copyable {
         let isOut = state.noteFailure(
             now: Int64(kernel.nowMilliseconds / 1000), isOnlyPeer: group.members.count == 1)
         region.store(PeerWindow(state), peer)
+        if state.isInFailureWindow(now: state.checkedSeconds), group.members.count > 1 {
+            let end = UInt64(state.checkedSeconds + state.failTimeoutSeconds + 1) * 1000
+            region.noteOut(identity.slot, peer, now: kernel.nowMilliseconds, until: end)
+        }
         region.unlock(group.slot, pid: identity.processID)
         guard isOut else { return }
         let action = sessions[slot].machine.state == .securing ? "SSL handshaking" : "connecting"
@@ -177,6 +185,7 @@ extension Worker where K: ~Copyable {
         var state = peerState(of: group.members[Int(sessions[slot].peerIndex)])
         let isBack = state.noteSuccess()
         region.store(PeerWindow(state), peer)
+        if isBack { region.noteBack(peer, now: kernel.nowMilliseconds) }
         region.unlock(group.slot, pid: identity.processID)
         if isBack { logSession(.notice, slot, "upstream server is back after a successful connect") }
     }

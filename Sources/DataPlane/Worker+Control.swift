@@ -110,8 +110,8 @@ extension Worker where K: ~Copyable {
         case .stop:
             stop()
         case .inquiry:
-            // Nobody answers questions yet; who asks sees the end of the pair.
-            if let number { Descriptors.close(number) }
+            guard let number else { return }
+            takeQuestions(from: Descriptor(number))
         case .ready, .refused, .committed, .listenersClosed, .change, .changed, .changeRefused:
             logWorker(.alert, "the master sent what is nothing for workers: \(message.kind)")
         }

@@ -14,6 +14,7 @@ import Vocabulary
 extension Worker where K: ~Copyable {
     mutating func startForwarding(_ slot: Int, _ settings: ServerSettings) {
         let server = settings.server
+        startCountingBytes(slot)
         sessions[slot].idleTimeout = UInt32(clamping: server.idleTimeoutMilliseconds)
         sessions[slot].bufferBytes = UInt32(clamping: server.proxyBufferBytes)
         sessions[slot].forwardingSince = kernel.nowMilliseconds
@@ -87,7 +88,7 @@ extension Worker where K: ~Copyable {
         case .receiveBroker: sourceCompleted(completion, .download, of: slot)
         case .sendBroker: targetCompleted(completion, .upload, of: slot)
         case .sendClient: targetCompleted(completion, .download, of: slot)
-        case .accept, .connect, .link, .signal: preconditionFailure("\(operation) while forwarding")
+        case .accept, .connect, .link, .signal, .question: preconditionFailure("\(operation) while forwarding")
         }
     }
 
@@ -143,9 +144,11 @@ extension Worker where K: ~Copyable {
     mutating func noteReceived(_ count: Int, _ way: Way, of slot: Int) {
         let now = kernel.nowMilliseconds
         sessions[slot].lastActivityAt = now
-        sessions[slot, way].received += UInt64(count)
+        countReceived(count, way, of: slot)
         if way == .download && sessions[slot].firstByteTime == nil {
-            sessions[slot].firstByteTime = UInt32(clamping: now - sessions[slot].connectStartedAt)
+            let milliseconds = now - sessions[slot].connectStartedAt
+            sessions[slot].firstByteTime = UInt32(clamping: milliseconds)
+            countFirstByte(slot, milliseconds: milliseconds)
         }
         let rate = sessions[slot, way].rate
         if rate > 0 { sessions[slot, way].resumeAt = now + UInt64(count) * 1000 / rate }
@@ -162,7 +165,7 @@ extension Worker where K: ~Copyable {
         if count > 0 {
             sessions[slot].lastActivityAt = kernel.nowMilliseconds
             // Records count once they are sent whole, as what was in them.
-            if !sessions[slot, way].isSealed { sessions[slot, way].sent += UInt64(count) }
+            if !sessions[slot, way].isSealed { countSent(count, way, of: slot) }
         }
         let action = sessions[slot, way].machine.sent(count)
         if case .drainBehind = action {
@@ -188,7 +191,7 @@ extension Worker where K: ~Copyable {
     /// Everything pending is sent: the memory that held it goes back.
     private mutating func emptied(_ way: Way, of slot: Int) {
         if sessions[slot, way].isSealed {
-            sessions[slot, way].sent += UInt64(sessions[slot, way].plainPending)
+            countSent(Int(sessions[slot, way].plainPending), way, of: slot)
             sessions[slot, way].plainPending = sessions[slot, way].plainBehind
             sessions[slot, way].plainBehind = 0
         }

@@ -8,6 +8,7 @@ import EventLoop
 import LinuxIO
 import ProxyConfig
 import SessionCore
+import SharedState
 import TLSEngine
 import Vocabulary
 
@@ -167,6 +168,8 @@ extension Worker where K: ~Copyable {
     private mutating func endHandshake(_ slot: Int) {
         guard let tls = sessions[slot].clientTLS else { preconditionFailure("a handshake without its connection") }
         logKeys(slot)
+        enterZone(slot)
+        countHandshake(.succeeded(isReused: tls.isReused), of: slot)
         if !beginAsking(slot, tls) { decideAboutClient(slot) }
     }
 
@@ -175,6 +178,7 @@ extension Worker where K: ~Copyable {
         guard let tls = sessions[slot].clientTLS else { preconditionFailure("a client without its connection") }
         if let refusal = tls.clientRefusal {
             logSession(.info, slot, "\(refusal) while SSL handshaking")
+            countHandshake(.refused(VerifyFailure(words: refusal)), of: slot)
             return close(slot, .tlsClientRefused)
         }
         // What came behind the client's last flight is plaintext for the phases that follow.

@@ -6,6 +6,7 @@
 import EventLoop
 import LinuxIO
 import ProxyConfig
+import SharedState
 import Vocabulary
 
 extension Worker where K: ~Copyable {
@@ -125,6 +126,7 @@ extension Worker where K: ~Copyable {
     /// No line is lost without a line: what a full disk swallowed is said once a minute, where it can be said.
     mutating func reportLogLoss() {
         guard sinks.hasLoss, let loss = sinks.takeLoss(now: kernel.nowMilliseconds) else { return }
+        region.countLogLinesLost(identity.slot, Int(clamping: loss.lines))
         logWorker(.alert, "\(loss.lines) lines could not be written to \(loss.destination.text); is the disk full?")
     }
 }

@@ -15,6 +15,7 @@ extension Worker where K: ~Copyable {
 
     /// Nil or an unknown name: the default server goes on.
     mutating func chooseServer(_ slot: Int, named name: [UInt8]?) {
+        defer { enterZone(slot) }
         guard var name, let routing = sessions[slot].routing,
             let names = generations[routing].names(at: listeners[Int(sessions[slot].listener)].endpoint)
         else { return }

@@ -27,8 +27,10 @@ extension Worker where K: ~Copyable {
             return close(slot, .internalError)
         }
         sessions[slot].passes += 1
+        leaveZone(slot, status: CloseReason.returned.status)
         sessions[slot].listener = UInt16(index)
         adopt(slot, settings: generations[routing].settings[target.server])
+        if !hasNames(slot) { enterZone(slot) }
         enter(slot)
     }
 

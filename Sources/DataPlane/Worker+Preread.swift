@@ -9,6 +9,7 @@ import LinuxIO
 import MQTTWire
 import ProxyConfig
 import SessionCore
+import SharedState
 import TLSEngine
 import Vocabulary
 
@@ -87,6 +88,7 @@ extension Worker where K: ~Copyable {
         ).span
         switch ConnectScanner.scan(span, limit: limit) {
         case .complete(let connect):
+            noteConnect(slot, connect)
             sessions[slot].connect = ConnectFacts(connect)
             sessions[slot].clientID = ByteRange(offset: connect.clientID.offset, count: connect.clientID.count)
             if let name = connect.userName {
@@ -103,16 +105,28 @@ extension Worker where K: ~Copyable {
             logSession(
                 .error, slot,
                 "preread buffer full: the client's CONNECT needs more than preread_buffer_size (\(limit) bytes)")
+            countConnect(slot, .refused(version))
             refuse(slot, version: version, .packetTooLarge, .prereadBufferFull)
         case .malformed(let fault, let version):
+            countConnect(slot, server.mqttPreread == .required ? .refused(version) : .notMQTT)
             guard server.mqttPreread == .required else { return endPreread(slot) }
             logSession(.info, slot, "client sent a malformed CONNECT: \(fault.text)")
             refuse(slot, version: version, RefusalReason(fault: fault), .badConnect)
         case .notConnect:
+            countConnect(slot, .notMQTT)
             guard server.mqttPreread == .required else { return endPreread(slot) }
             logSession(.info, slot, "client sent no MQTT CONNECT")
             close(slot, .badConnect)
         }
+    }
+
+    private mutating func noteConnect(_ slot: Int, _ connect: Connect) {
+        guard !sessions[slot].hasCountedConnect else { return }
+        countConnect(slot, .accepted(connect.version))
+        let bytes = unsafe sessions[slot].preread.bytes
+        let clientID = ByteRange(offset: connect.clientID.offset, count: connect.clientID.count)
+        unsafe reconnects.note(
+            UnsafeRawBufferPointer(rebasing: bytes[clientID.range]), now: kernel.nowMilliseconds)
     }
 
     private mutating func endPreread(_ slot: Int) {
@@ -164,6 +178,25 @@ extension Worker where K: ~Copyable {
         sessions[slot].preread = trimmed
         sessions[slot].clientID.offset = 0
         sessions[slot].userName.offset = sessions[slot].clientID.count
+    }
+}
+
+extension ConnectOutcome {
+    fileprivate static func accepted(_ version: MQTTVersion) -> ConnectOutcome {
+        switch version {
+        case .v31: .acceptedV31
+        case .v311: .acceptedV311
+        case .v5: .acceptedV5
+        }
+    }
+
+    fileprivate static func refused(_ version: MQTTVersion?) -> ConnectOutcome {
+        switch version {
+        case .v31: .refusedV31
+        case .v311: .refusedV311
+        case .v5: .refusedV5
+        case nil: .refusedUnknown
+        }
     }
 }
 

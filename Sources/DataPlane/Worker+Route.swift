@@ -15,6 +15,8 @@ import Vocabulary
 extension Worker where K: ~Copyable {
     mutating func route(_ slot: Int) {
         let server = settingsTable[sessions[slot].settings].server
+        enterZone(slot)
+        endWaiting(slot)
         sessions[slot].firstTryAt = kernel.nowMilliseconds
         switch server.content {
         case .respond(let text):
@@ -145,7 +147,10 @@ extension Worker where K: ~Copyable {
             if window != region.loadWindow(member.slot) { region.store(window, member.slot) }
         }
         tries[sessions[slot].triesIndex] = memory
-        if let index { region.addSession(identity.slot, group.members[index].slot) }
+        if let index {
+            region.addSession(identity.slot, group.members[index].slot)
+            region.noteSelected(identity.slot, group.members[index].slot, now: kernel.nowMilliseconds)
+        }
         return index
     }
 

@@ -80,7 +80,7 @@ extension Worker where K: ~Copyable {
             case .failed:
                 return sealedBroken(.broker, tls, slot)
             }
-            sessions[slot].download.received += UInt64(count)
+            countReceived(count, .download, of: slot)
             sessions[slot].download.plainPending += UInt32(count)
             guard unsafe appendSealed(buffer.bytes(count), .download, of: slot) else {
                 close(slot, .outOfResources)

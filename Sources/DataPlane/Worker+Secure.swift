@@ -7,6 +7,7 @@ import EventLoop
 import LinuxIO
 import ProxyConfig
 import SessionCore
+import SharedState
 import TLSEngine
 import Vocabulary
 
@@ -96,12 +97,18 @@ extension Worker where K: ~Copyable {
 
     private mutating func secured(_ slot: Int) {
         logKeys(slot)
+        let isReused = sessions[slot].brokerTLS?.isReused ?? false
+        countBrokerHandshake(.succeeded(isReused: isReused), of: slot)
         ready(slot)
     }
 
     /// The try has failed; the session goes on once the kernel has let go of what it holds of it.
     private mutating func failSecuring(_ slot: Int, _ message: String, error: Errno = .connectionAborted) {
         logSession(.error, slot, "\(message) while SSL handshaking to upstream")
+        // The time may run out while the kernel still holds what failed.
+        if sessions[slot].connectError == 0 {
+            countBrokerHandshake(.failed(error == .timedOut ? .timeout : HandshakeFailure(words: message)), of: slot)
+        }
         sessions[slot].connectError = error.rawValue
         for operation in [Operation.receiveBroker, .sendBroker]
         where sessions[slot].machine.inFlight.contains(operation.inFlight!) {

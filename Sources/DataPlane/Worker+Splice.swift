@@ -32,8 +32,8 @@ extension Worker where K: ~Copyable {
         let result = kernel.pump(
             source: sessions[slot].socket(way.source), pipe: pipe, target: sessions[slot].socket(way.target),
             budget: Self.pumpBudgetBytes, pending: Int(sessions[slot, way].machine.pendingBytes))
-        sessions[slot, way].received += UInt64(result.received)
-        sessions[slot, way].sent += UInt64(result.sent)
+        countReceived(result.received, way, of: slot)
+        countSent(result.sent, way, of: slot)
         if result.received > 0 || result.sent > 0 { sessions[slot].lastActivityAt = kernel.nowMilliseconds }
         // First of all, so that a pipe with bytes in it is never taken for an empty one.
         let action = sessions[slot, way].machine.pumped(

@@ -124,6 +124,7 @@ extension Worker where K: ~Copyable {
             return endAsking(slot, .unanswered)
         }
         sessions[slot].broker = socket
+        brokerSocketCount += 1
         kernel.queueConnect(
             socket: socket, address: address, linksNext: false, token: begin(.connect, of: slot))
     }
@@ -149,7 +150,7 @@ extension Worker where K: ~Copyable {
             if sessions[slot].memoryOffset < sessions[slot].upload.own.count { sendRequest(slot) }
         case .receiveBroker:
             answerReceived(completion, of: slot)
-        case .receiveClient, .sendClient, .accept, .link, .signal:
+        case .receiveClient, .sendClient, .accept, .link, .signal, .question:
             preconditionFailure("\(operation) completed while asking")
         }
     }
@@ -259,6 +260,7 @@ extension Worker where K: ~Copyable {
     mutating func closeResponder(_ slot: Int) {
         guard sessions[slot].broker >= 0 else { return }
         kernel.queueClose(descriptor: sessions[slot].broker)
+        brokerSocketCount -= 1
         sessions[slot].broker = -1
     }
 

@@ -4,7 +4,7 @@
 // named after the phases: Accept, Access, Preread, Route, Connect, Forward, Close; Control talks with the master.
 //
 //   turn:  kernel.turn ─▶ completions ─▶ expired timers ─▶ sessions that waited for a buffer ─▶ one slice of a
-//          generation that is being prepared or taken apart ─▶ log lines
+//          generation that is being prepared or taken apart ─▶ one slice of an answer to the admin process ─▶ log lines
 //
 // Invariants, which the simulation checks after each turn:
 // 1. Every slot that is not free belongs to a session that is not released; `sessions.count` is their number.
@@ -27,7 +27,7 @@ import Vocabulary
 enum Operation: UInt8 {
     case accept = 1
     case connect, receiveClient, receiveBroker, sendClient, sendBroker
-    case link, signal
+    case link, signal, question
 
     /// The session machine's word for it; nil for operations of the worker itself.
     var inFlight: OperationSet? {
@@ -37,7 +37,7 @@ enum Operation: UInt8 {
         case .receiveBroker: .receiveBroker
         case .sendClient: .sendClient
         case .sendBroker: .sendBroker
-        case .accept, .link, .signal: nil
+        case .accept, .link, .signal, .question: nil
         }
     }
 }
@@ -129,6 +129,14 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
     var capacityLogQuietUntil: UInt64 = 0
     var acceptLogQuietUntil: UInt64 = 0
 
+    /// Sessions that `isWaiting`.
+    var waitingCount = 0
+    /// Sockets to brokers and responders.
+    var brokerSocketCount = 0
+    var gaugesDueAt: UInt64 = 0
+    var reconnects = ReconnectTable()
+    var questions = QuestionDesk()
+
     var starved: [Starved] = []
     var tlsBuffers = TLSBufferStack()
     var dueHandshakes: [DueHandshake] = []
@@ -197,14 +205,25 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
     /// One turn: waits for something to happen, and does all that follows from it.
     mutating func turn() {
         kernel.turn(until: nextDeadline)
-        region.countTurn(identity.slot, now: kernel.nowMilliseconds)
-        while let completion = kernel.nextCompletion() { handle(completion) }
+        let isMeasured = region.countTurn(identity.slot, now: kernel.nowMilliseconds)
+        let began = isMeasured ? kernel.workNanoseconds() : 0
+        var completions = 0
+        while let completion = kernel.nextCompletion() {
+            completions += 1
+            handle(completion)
+        }
+        region.countCompletions(identity.slot, completions)
         expireTimers()
         feedHandshakes()
         feedStarved()
         if hasSlices { workSlice() }
+        if questions.isBusy { answerSlice() }
         reportLogLoss()
         sinks.endTurn(now: kernel.nowMilliseconds)
+        if gaugesDueAt <= kernel.nowMilliseconds { storeGauges() }
+        if isMeasured {
+            region.record(identity.slot, .turnLength, ticks: (kernel.workNanoseconds() - began) / 1000)
+        }
     }
 
     var isDone: Bool {
@@ -214,7 +233,7 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
     }
 
     private var nextDeadline: UInt64? {
-        if !starved.isEmpty || !dueHandshakes.isEmpty { return 0 }
+        if !starved.isEmpty || !dueHandshakes.isEmpty || questions.isBusy { return 0 }
         var deadline = timers.nextWakeup ?? UInt64.max
         if intervalTimers.armedCount > 0, let wakeup = intervalTimers.nextWakeup { deadline = min(deadline, wakeup) }
         if hasSlices {
@@ -234,6 +253,7 @@ struct Worker<K: Kernel & ~Copyable>: ~Copyable {
         case .accept: acceptCompleted(completion)
         case .link: linkIsReadable()
         case .signal: signalIsReadable()
+        case .question: questionSocketIsReady(completion)
         case .connect, .receiveClient, .receiveBroker, .sendClient, .sendBroker:
             sessionCompleted(operation, completion)
         }

@@ -24,8 +24,11 @@ package protocol Kernel: ~Copyable {
     /// Since 1970, now. Asked for where a line is written, not in each turn.
     var wallMilliseconds: UInt64 { get }
 
-    /// Monotonic, now. For cutting long work into slices and nothing else: what happens must not hang on it.
+    /// Monotonic, now. For cutting long work into slices and measuring some turns: what happens must not hang on it.
     mutating func workNanoseconds() -> UInt64
+
+    /// How full its queues and its pool are, for reports.
+    var pressure: KernelPressure { get }
 
     /// Submits what is queued and waits for a completion (not counting the success of `quiet` and `linked` sends), no
     /// longer than until `deadline` (nil: no limit; a deadline in the past: does not wait). Afterwards the times are
@@ -87,6 +90,18 @@ package protocol Kernel: ~Copyable {
 extension Kernel where Self: ~Copyable {
     /// For kernels in which a queued close is as good.
     package mutating func closeListener(_ listener: Int32) { queueClose(descriptor: listener) }
+}
+
+/// What a kernel has room for, and how often it was too little.
+package struct KernelPressure: Sendable, Equatable {
+    package var buffers = 0
+    package var buffersMax = 0
+    package var bufferBytes = 0
+    /// Times the submission queue was full in the middle of a turn.
+    package var queueFull: UInt64 = 0
+    /// Completions that had to be kept aside for want of room.
+    package var overflows: UInt64 = 0
+    package init() {}
 }
 
 /// How a send behaves. All but `waiting` complete in the turn's submission: with -EAGAIN when the socket has no room at

@@ -41,6 +41,16 @@ import Vocabulary
 
     package mutating func workNanoseconds() -> UInt64 { monotonicNanoseconds() }
 
+    package var pressure: KernelPressure {
+        var pressure = KernelPressure()
+        pressure.buffers = unsafe Int(cu_buffer_count(ring))
+        pressure.buffersMax = Int(UringKernel.buffersMax)
+        pressure.bufferBytes = Int(UringKernel.bufferBytes)
+        pressure.queueFull = unsafe cu_early_submits(ring)
+        pressure.overflows = unsafe UInt64(cu_overflows(ring))
+        return pressure
+    }
+
     // MARK: - The turn
 
     package mutating func turn(until deadline: UInt64?) {

@@ -50,12 +50,14 @@ package enum CloseReason: UInt8, Sendable, CaseIterable, BitwiseCopyable {
     case outOfResources
     /// A fault of ours, or a configuration that only shows itself at run time (an unresolvable `proxy_pass $name`).
     case internalError
+    /// Somebody ended this session through the API.
+    case administrator
 
     /// nginx's `$status`: idle, preread and shutdown ends count as 200 there, too.
     package var status: UInt16 {
         switch self {
         case .clientClosed, .clientReset, .brokerClosed, .brokerReset, .clientTruncated, .brokerTruncated,
-            .idleTimeout, .prereadTimeout, .returned, .shutdown:
+            .idleTimeout, .prereadTimeout, .returned, .shutdown, .administrator:
             200
         case .prereadBufferFull, .badConnect: 400
         case .accessDenied: 403
@@ -91,6 +93,7 @@ package enum CloseReason: UInt8, Sendable, CaseIterable, BitwiseCopyable {
         case .shutdown: "shutdown"
         case .outOfResources: "out_of_resources"
         case .internalError: "internal_error"
+        case .administrator: "administrator"
         }
     }
 }

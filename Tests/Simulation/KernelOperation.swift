@@ -16,7 +16,7 @@ final class KernelOperation {
         case connect(IPEndpoint)
         case poll(PollEvents)
         /// A poll of a descriptor that is not simulated: the link, the signals.
-        case pollReal(Int32)
+        case pollReal(Int32, PollEvents)
     }
     let token: Token
     let kind: Kind

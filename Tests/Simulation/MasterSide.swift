@@ -82,7 +82,7 @@ final class MasterSide {
         generationNumber += 1
         isIdle = false
         do {
-            if case .withoutSlots = intent {} else { try region.assignSlots(requests(configuration)) }
+            if case .withoutSlots = intent {} else { try assignSlots(configuration) }
             let file = try Memory.makeSealed(name: "bundle", bundle.encoded())
             send(.prepare, descriptor: file.number)
             for (index, destination) in configuration.logDestinations.enumerated() {
@@ -126,6 +126,11 @@ final class MasterSide {
                     GroupRequest.Peer(identity: $1, weight: Int32($0.weight))
                 })
         }
+    }
+
+    private func assignSlots(_ configuration: Configuration) throws {
+        try region.assignSlots(
+            requests(configuration), zones: Array(Set(configuration.servers.compactMap(\.statusZone))).sorted())
     }
 
     private func openLog(_ destination: LogDestination) throws -> Int32 {
@@ -196,6 +201,9 @@ final class MasterSide {
             send(.reopen, index: index, descriptor: log)
         }
     }
+
+    /// Hands the worker its end of a pair with somebody who asks.
+    func introduce(_ number: Int32) { send(.inquiry, descriptor: number) }
 
     func quit() { send(.quit) }
     func stop() { send(.stop) }

@@ -150,7 +150,7 @@ struct TLSConfigurationText {
     }
 
     private func server(_ body: String) -> String {
-        var text = "    server { \(body) "
+        var text = "    server { \(body) status_zone z\(world.draw(0...2)); "
         if world.chance(20) { text += "preread_buffer_size \(world.draw(800...3000)); " }
         if world.chance(15) { text += "proxy_upload_rate \(world.draw(20...200))k; " }
         if world.chance(15) { text += "proxy_download_rate \(world.draw(20...200))k; " }

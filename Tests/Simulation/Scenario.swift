@@ -82,7 +82,7 @@ enum ConfigurationText {
     }
 
     private static func makeServer(_ port: Int, groups: Int, _ world: World) -> String {
-        var text = "    server { listen \(Int(firstPort) + port); "
+        var text = "    server { listen \(Int(firstPort) + port); status_zone z\(port % 3); "
         if world.chance(60) { text += "mqtt_preread on; " } else if world.chance(40) { text += "mqtt_preread required; " }
         if world.chance(15) { text += "preread_buffer_size \(world.draw(512...2000)); " }
         if world.chance(15) { text += "proxy_upload_rate \(world.draw(20...200))k; " }

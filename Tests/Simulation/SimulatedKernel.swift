@@ -25,6 +25,8 @@ struct SimulatedKernel: Kernel, ~Copyable {
         return workClock
     }
 
+    var pressure: KernelPressure { KernelPressure() }
+
     mutating func turn(until deadline: UInt64?) {
         world.turn(until: deadline)
         nowMilliseconds = world.now
@@ -80,7 +82,7 @@ struct SimulatedKernel: Kernel, ~Copyable {
 
     mutating func queuePoll(descriptor: Int32, events: PollEvents, token: Token) {
         if descriptor < World.firstNumber {
-            world.queue(KernelOperation(token: token, kind: .pollReal(descriptor), socket: nil))
+            world.queue(KernelOperation(token: token, kind: .pollReal(descriptor, events), socket: nil))
         } else {
             world.queue(KernelOperation(token: token, kind: .poll(events), socket: world.socket(descriptor, for: "poll")))
         }

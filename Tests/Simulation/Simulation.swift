@@ -34,9 +34,10 @@ final class Simulation {
     private let casting: Casting
     let tlsCasting: TLSCasting
     let tlsText: TLSConfigurationText
-    private let region: SharedRegion
+    let region: SharedRegion
     let master: MasterSide
-    private let slot = WorkerSlot(index: 0)!
+    let questioner: Questioner
+    let slot = WorkerSlot(index: 0)!
     private(set) var clients: [Int: Actor] = [:]
     private var clientEndpoints: [IPEndpoint: Int] = [:]
     private(set) var brokers: [ObjectIdentifier: Actor] = [:]
@@ -54,6 +55,7 @@ final class Simulation {
     private(set) var loggedLines = 0
     private(set) var endedInOrder = 0
     var intervalLines = 0
+    var tally = LineTally()
     var tlsTally = TLSTally()
     /// Turns in a row that brought nothing.
     private var idleTurns = 0
@@ -74,6 +76,7 @@ final class Simulation {
         let pair = try LinkEndpoint.makePair()
         master = MasterSide(world: world, region: region, linkNumber: pair.master)
         workerLink = pair.child
+        questioner = Questioner(world: world, random: SeededRandom(seed: seed ^ 0x51E5))
     }
 
     private let workerLink: Int32
@@ -90,6 +93,7 @@ final class Simulation {
         return "\(turns) turns, \(loggedLines) sessions, \(intervalLines) interval lines, \(endedInOrder) ended in order, \(report.refused) refused, "
             + "\(world.pumpedBytes) bytes spliced, \(world.cancels) cancels, \(report.buffersStarved) starved, "
             + "\(report.descriptorsStarved) times no descriptor, \(master.committedNumber) generations"
+            + ", \(questioner.summary)"
             + (flavour == .tls ? ", \(responders.count) responders asked, \(tlsTally)" : "")
     }
 
@@ -107,12 +111,14 @@ final class Simulation {
             link: LinkEndpoint(socket: Descriptor(workerLink)), signals: try SignalQueue([]))
         worker.watchLink()
         worker.watchSignals()
+        master.introduce(try questioner.connect())
         master.load(text(), .commit)
         var isEnding = false
         while !worker.isDone {
             worker.turn()
             turns += 1
             master.hear()
+            questioner.act(worker)
             notePairs(worker)
             checkTurn(worker)
             if turns % 32 == 0 { checkTables(worker) }
@@ -131,10 +137,12 @@ final class Simulation {
         guard faults.isEmpty else { return }
         worker.sinks.writeAll()
         checkTables(worker)
+        questioner.end()
         checkLogs()
         checkEvents()
         checkBytes()
         checkRegion()
+        checkCounts()
     }
 
     private func prepare(_ count: Int) {
@@ -293,6 +301,8 @@ final class Simulation {
         var sealedBuffers = 0
         var intervals = 0
         var asking = 0
+        var brokers = 0
+        var waiting = 0
         for slot in 0..<worker.sessions.highWater {
             let state = worker.sessions[slot].machine.state
             guard state != .free else { continue }
@@ -316,7 +326,11 @@ final class Simulation {
             }
             guard state != .closing else { continue }
             numbers.insert(worker.sessions[slot].client)
-            if worker.sessions[slot].broker >= 0 { numbers.insert(worker.sessions[slot].broker) }
+            if worker.sessions[slot].isWaiting { waiting += 1 }
+            if worker.sessions[slot].broker >= 0 {
+                brokers += 1
+                numbers.insert(worker.sessions[slot].broker)
+            }
             if worker.sessions[slot].peer != nil { atPeers += 1 }
         }
         if living != worker.sessions.count { world.fault("\(living) slots are taken by \(worker.sessions.count) sessions") }
@@ -344,6 +358,12 @@ final class Simulation {
             Operation(rawValue: $0.operation)?.inFlight != nil
         }
         if operations != inKernel { world.fault("sessions know of \(operations) operations, the kernel of \(inKernel)") }
+        if brokers != worker.brokerSocketCount {
+            world.fault("\(worker.brokerSocketCount) sockets of brokers are counted, \(brokers) are there")
+        }
+        if waiting != worker.waitingCount {
+            world.fault("\(worker.waitingCount) sessions wait for their first packet, \(waiting) are there")
+        }
         if pipes != worker.pipeCount { world.fault("\(worker.pipeCount) pipes are counted, \(pipes) are there") }
         let shown = region.groupReports(onlyCommitted: false).flatMap(\.peers).reduce(0) { $0 + $1.active }
         if shown != UInt64(atPeers) { world.fault("the region shows \(shown) sessions at peers, there are \(atPeers)") }
@@ -372,6 +392,7 @@ final class Simulation {
         for line in master.logged(ConfigurationText.accessLog).split(separator: "\n") {
             loggedLines += 1
             let fields = line.split(separator: " ", omittingEmptySubsequences: false)
+            tally.count(fields)
             guard fields.count >= 9, let number = clientNumber(fields[0]) else {
                 world.fault("no access line: \(line)")
                 continue

@@ -78,8 +78,8 @@ extension World {
 
     func pollReal() {
         for operation in realPolls where !operation.isDone {
-            guard case .pollReal(let number) = operation.kind else { continue }
-            var entries = [PollEntry(number, .readable)]
+            guard case .pollReal(let number, let events) = operation.kind else { continue }
+            var entries = [PollEntry(number, events == .readable ? .readable : .writable)]
             if ((try? Poll.wait(&entries, milliseconds: 0)) ?? 0) > 0 { complete(operation, 1) }
         }
         realPolls.removeAll { $0.isDone }

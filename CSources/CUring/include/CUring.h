@@ -38,6 +38,12 @@ void cu_close(struct cu_ring *ring);
 /// How many buffers exist; grows up to the capacity and never shrinks.
 uint32_t cu_buffer_count(const struct cu_ring *ring);
 
+/// How often what was queued had to be submitted in the middle of a turn, for want of room in the queue.
+uint64_t cu_early_submits(const struct cu_ring *ring);
+
+/// Completions that found no room in their queue; the kernel kept them until there was.
+uint32_t cu_overflows(const struct cu_ring *ring);
+
 /// Adds up to `count` buffers that did not exist; returns how many were added (0 at capacity).
 uint32_t cu_grow_buffers(struct cu_ring *ring, uint32_t count);
 
