@@ -139,14 +139,14 @@ extension DashboardState.Group {
         method = upstream.method.words
         brokers = zip(upstream.peers, upstream.peerIdentities()).compactMap { peer, identity in
             region.peerSlot(group: slot, identity: identity).map {
-                DashboardState.Broker(region.peerReport($0, at: moment), peer)
+                DashboardState.Broker(region.peerReport($0, at: moment), peer, at: moment)
             }
         }
     }
 }
 
 extension DashboardState.Broker {
-    init(_ report: PeerReport, _ peer: Peer) {
+    init(_ report: PeerReport, _ peer: Peer, at moment: ReportMoment) {
         id = report.slot.index
         address = report.endpoint
         weight = report.weight
@@ -174,8 +174,9 @@ extension DashboardState.Broker {
             state = "checking"
             since = report.healthSince
         case .up:
-            state = "up"
             since = report.healthSince
+            let isNew = moment.wallMilliseconds < report.healthSince + UInt64(peer.slowStartMilliseconds)
+            state = report.timesUnhealthy > 0 && isNew ? "slow" : "up"
         case .draining: state = "draining"
         case .down: state = "down"
         }

@@ -106,6 +106,13 @@ extension Assembler {
             }
             return nil
         }
+        // The page's files and its stream stand below it.
+        if content == .dashboard, draft.isExact {
+            error(
+                "\"dashboard\" is not allowed in an exact location", at: draft.path,
+                hint: "leave out the = in front of \(shown(draft.path.bytes)): the page consists of several files")
+            return nil
+        }
         var location = AdminLocation(path: draft.path.text, content: content)
         location.isExact = draft.isExact
         let levels = [draft.level, server.level, admin.level]

@@ -5,7 +5,7 @@
 // minute in the end, and at once when the page is shown again or somebody asks.
 //
 //   connecting ──state──► live ──silence or error──► waiting ──time, `retry`──► connecting
-//                          └──`again`, a reload: connecting at once, nothing is lost
+//                          └──`again` (a reload)──► connecting, nothing is lost
 //
 // A page that nobody sees lets go of the stream, so that the server need not look at anything for it.
 
