@@ -137,6 +137,9 @@ let package = Package(
                 "Fleet", "LinuxIO", "Vocabulary", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ], path: "Perf/Scenarios", swiftSettings: swift),
+        .executableTarget(
+            name: "weir-micro", dependencies: ["AdminPlane", "LinuxIO", "ProxyConfig", "SharedState", "Vocabulary"],
+            path: "Perf/Micro", swiftSettings: swift),
 
         // Tests, each mirroring its target.
         tests("MQTTWireTests", ["MQTTWire"]),
