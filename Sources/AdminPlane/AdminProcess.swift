@@ -19,7 +19,7 @@ package actor AdminProcess {
     }
 
     package nonisolated let context: AdminContext
-    private let service: AdminService
+    nonisolated let service: AdminService
     private let handlers: Handlers
     /// One thread reads and writes all sockets; there is little to do, and workers want the processors.
     private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -51,7 +51,7 @@ package actor AdminProcess {
 
     /// Makes a generation the present one. `sockets` are listening sockets for addresses of its configuration that this
     /// process has not got yet; they belong to it from now on. Those that it has and the configuration has no more are
-    /// closed. Throws when a socket is of no use; the generation is the present one all the same.
+    /// closed. Throws when a socket is of no use; the generation is the present one and the others serve all the same.
     package func commit(_ generation: Generation, sockets: [Endpoint: Int32]) async throws(AdminFault) {
         context.adopt(generation.configuration)
         service.adopt(generation.sites)
@@ -59,11 +59,17 @@ package actor AdminProcess {
             listeners[endpoint] = nil
             await listener.close()
         }
+        var fault: AdminFault?
         for listener in generation.configuration.admin?.listeners ?? [] {
             guard let descriptor = sockets[listener.endpoint] else { continue }
-            listeners[listener.endpoint] = try await HTTPListener(
-                descriptor: descriptor, listener: listener, group: group, service: service)
+            do throws(AdminFault) {
+                listeners[listener.endpoint] = try await HTTPListener(
+                    descriptor: descriptor, listener: listener, group: group, service: service)
+            } catch {
+                fault = error
+            }
         }
+        if let fault { throw fault }
     }
 
     /// Closes the listening sockets and ends all connections.

@@ -19,6 +19,8 @@ final class AdminService: Sendable {
         var idle = TimeAmount.seconds(30)
         /// Until a body has come.
         var body = TimeAmount.seconds(10)
+        /// For what still comes behind an answer that ends a connection.
+        var linger = TimeAmount.seconds(1)
         /// Until a client reads what it asked for.
         var reader = TimeAmount.seconds(30)
         var bodyBytes = 64 * 1024
@@ -27,8 +29,8 @@ final class AdminService: Sendable {
         var headerFields = 100
     }
 
-    /// What makes the server close a connection after its answer: bytes are still coming that nobody wants.
-    private struct Unread: Error {}
+    /// What makes the server close a connection after its answer: bytes may still come that nobody wants.
+    private struct LastRequest: Error {}
 
     let limits: Limits
     let connections: ConnectionLimit
@@ -48,30 +50,36 @@ final class AdminService: Sendable {
     func answer(
         _ request: Request, _ writer: consuming ResponseWriter, over channel: any Channel, at endpoint: Endpoint
     ) async throws {
-        var step = Step(head: request.head, channel: channel)
+        var step = Step(channel: channel, body: request.body.makeAsyncIterator())
         var response = await self.response(to: request, &step, at: endpoint)
-        // A client may go on with its next request only if we know where this one ends.
-        let isUnread = request.hasBody && !step.isBodyRead
-        if isUnread { response.headers[.connection] = "close" }
+        // A client may go on with its next request only if we know where this one ends, and what it means.
+        let isLast = request.hasBody && !step.isBodyRead || step.isMalformed
+        if isLast { response.headers[.connection] = "close" }
         response.addGeneralHeaders(date: HTTPDate.text(secondsSince1970: Int(wallMilliseconds() / 1000)))
         if request.method == .head { response = response.createHeadResponse() }
         try await writer.write(response: response.head, body: response.body)
-        if isUnread {
-            try await drain(request, over: channel)
-            throw Unread()
+        if isLast {
+            try await drain(&step)
+            throw LastRequest()
         }
     }
 
+    /// What is known of a request on its way.
     private struct Step {
-        var head: HTTPRequest
-        var channel: any Channel
+        let channel: any Channel
+        /// There is one iterator of a body.
+        var body: RequestBody.AsyncIterator
         var isBodyRead = false
+        var isMalformed = false
     }
 
     private func response(to request: Request, _ step: inout Step, at endpoint: Endpoint) async -> Response {
         guard let site = site(at: endpoint) else { return .page(.serviceUnavailable) }
         guard request.headers[.host] == nil, let target = request.head.path, let path = RequestPath(target: target)
-        else { return .page(.badRequest) }
+        else {
+            step.isMalformed = true
+            return .page(.badRequest)
+        }
         guard let location = site.location(for: path.text) else { return .page(.notFound) }
         let address = step.channel.remoteAddress.flatMap { $0.ipAddress }.flatMap { IPAddress(text: $0)?.unmapped }
         guard location.settings.accessRules.allow(address) else { return .page(.forbidden) }
@@ -97,8 +105,7 @@ final class AdminService: Sendable {
                 return Response(status: .forbidden, type: "text/plain", text: reason + "\n")
             }
             if admin.isWritable {
-                guard let body = await collectBody(request, over: step.channel) else { return .page(.contentTooLarge) }
-                step.isBodyRead = true
+                guard let body = await collectBody(request, &step) else { return .page(.contentTooLarge) }
                 admin.body = body
             }
         }
@@ -108,22 +115,31 @@ final class AdminService: Sendable {
     // MARK: Bodies
 
     /// Nil: too large, or it did not come in time; then the connection is closed already.
-    private func collectBody(_ request: Request, over channel: any Channel) async -> ByteBuffer? {
+    private func collectBody(_ request: Request, _ step: inout Step) async -> ByteBuffer? {
         if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limits.bodyBytes { return nil }
+        let channel = step.channel
         let deadline = channel.eventLoop.scheduleTask(in: limits.body) { channel.close(promise: nil) }
         defer { deadline.cancel() }
-        return try? await request.body.collect(upTo: limits.bodyBytes)
+        var body = ByteBuffer()
+        do {
+            while var part = try await step.body.next() {
+                guard body.readableBytes + part.readableBytes <= limits.bodyBytes else { return nil }
+                body.writeBuffer(&part)
+            }
+        } catch {
+            return nil
+        }
+        step.isBodyRead = true
+        return body
     }
 
     /// A close with bytes unread is a reset, which can take the answer away before it is read (nginx lingers, too).
-    private func drain(_ request: Request, over channel: any Channel) async throws {
-        let deadline = channel.eventLoop.scheduleTask(in: .seconds(1)) { channel.close(promise: nil) }
+    private func drain(_ step: inout Step) async throws {
+        let channel = step.channel
+        let deadline = channel.eventLoop.scheduleTask(in: limits.linger) { channel.close(promise: nil) }
         defer { deadline.cancel() }
         var rest = 1 << 20
-        for try await part in request.body {
-            rest -= part.readableBytes
-            if rest < 0 { return }
-        }
+        while rest > 0, let part = try await step.body.next() { rest -= part.readableBytes }
     }
 }
 

@@ -17,5 +17,7 @@ final class ConnectionLimit: Sendable {
         return false
     }
 
+    var count: Int { open.load(ordering: .relaxed) }
+
     func leave() { open.wrappingSubtract(1, ordering: .relaxed) }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a web page of somebody else can make an operator's browser send here, and why it is refused. A browser says in
-// `Origin` and `Sec-Fetch-Site` whose page asks; a page cannot change that. A page whose name was rebound to our address
-// (DNS rebinding) is of the same origin for the browser, but then `Host` is its name, and not ours. Programs send none
-// of these and are not concerned.
+// `Origin` and `Sec-Fetch-Site` whose page asks; a page cannot change that. A page whose name was rebound to our
+// address (DNS rebinding) is of the same origin for the browser, but then `Host` is its name, and not ours. Programs
+// send none of these and are not concerned.
 
 import HTTPTypes
 import Vocabulary
@@ -16,7 +16,8 @@ enum CrossSite {
         }
         guard let origin = request.headerFields[.origin] else { return nil }
         let host = request.authority ?? ""
-        guard let separator = origin.firstRange(of: "://"), origin[separator.upperBound...].lowercased() == host.lowercased()
+        guard let separator = origin.firstRange(of: "://"),
+            origin[separator.upperBound...].lowercased() == host.lowercased()
         else { return "a page of another site must not change anything here (Origin is not Host)" }
         return refusal(ofHost: host, names: names)
     }

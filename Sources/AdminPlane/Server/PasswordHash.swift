@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A password as a line of a user file has it: nginx's kinds, which are those of htpasswd(1), LDAP and crypt(3). Compares
-// in a time that does not tell how much was right.
+// A password as a line of a user file has it: nginx's kinds, which are those of htpasswd(1), LDAP and crypt(3).
+// Compares in a time that does not tell how much was right.
 
 import CPasswords
 import Foundation

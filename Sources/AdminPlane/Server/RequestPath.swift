@@ -3,6 +3,8 @@
 // A request's target, read as nginx reads it before it looks for a location: `%XX` decoded, slashes merged, dots
 // resolved. Pure text; anything odd is no target at all.
 
+import Vocabulary
+
 /// The path and the query of a request in origin form.
 struct RequestPath: Equatable {
     /// Decoded and free of `.` and `..`. A slash inside a segment (`%2F`) stays inside it.
@@ -53,7 +55,8 @@ struct RequestPath: Equatable {
         while let byte = rest.popFirst() {
             switch byte {
             case UInt8(ascii: "%"):
-                guard let high = rest.popFirst().flatMap(hexDigit), let low = rest.popFirst().flatMap(hexDigit)
+                guard let high = rest.popFirst().flatMap(hexDigitValue),
+                    let low = rest.popFirst().flatMap(hexDigitValue)
                 else { return nil }
                 bytes.append(high << 4 | low)
             case UInt8(ascii: "+") where plusIsSpace: bytes.append(UInt8(ascii: " "))
@@ -62,15 +65,6 @@ struct RequestPath: Equatable {
         }
         guard !bytes.contains(0) else { return nil }
         return String(validating: bytes, as: UTF8.self)
-    }
-
-    private static func hexDigit(_ byte: UInt8) -> UInt8? {
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
-        default: nil
-        }
     }
 }
 

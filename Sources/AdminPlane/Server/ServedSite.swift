@@ -43,7 +43,8 @@ struct ServedSite: Sendable {
                 users: settings.basicAuth.map { UserFile($0) })
         }
         exact = Dictionary(
-            locations.filter(\.settings.isExact).map { ($0.settings.path, $0) }, uniquingKeysWith: { first, _ in first })
+            locations.filter(\.settings.isExact).map { ($0.settings.path, $0) },
+            uniquingKeysWith: { first, _ in first })
         prefixes = locations.filter { !$0.settings.isExact }
             .sorted { $0.settings.path.utf8.count > $1.settings.path.utf8.count }
     }

@@ -12,6 +12,9 @@ enum ServerTLS {
         guard common.certificates.count == 1, let certificate = common.certificates.first else {
             throw AdminFault("one ssl_certificate is needed, and no more, in the http server in \(origin)")
         }
+        guard common.revocations == nil, settings.clientOCSP == .off else {
+            throw AdminFault("no revocation of certificates is known to the http server in \(origin)")
+        }
         do {
             let key = try privateKey(certificate.key.bytes, passphrases: common.passphrases)
             var configuration = TLSConfiguration.makeServerConfiguration(

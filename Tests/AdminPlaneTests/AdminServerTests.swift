@@ -1,7 +1,0 @@
-// SPDX-License-Identifier: Apache-2.0
-//
-// The admin process's HTTP server.
-
-import Testing
-
-@testable import AdminPlane
