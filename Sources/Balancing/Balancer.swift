@@ -24,7 +24,7 @@ package enum Balancer {
     ) -> Int? {
         switch method {
         case .roundRobin:
-            SmoothWeightedRoundRobin.choose(&peers, tries: &tries, now: now)
+            SmoothWeightedRoundRobin.choose(&peers, tries: &tries, now: now, random: &random)
         case .hash:
             HashChoice.choose(key: key, &peers, tries: &tries, now: now)
         case .consistentHash(let ring):

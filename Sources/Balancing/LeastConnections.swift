@@ -16,13 +16,14 @@ enum LeastConnections {
     private static func chooseInTier(
         _ peers: inout MutableSpan<PeerState>, tries: inout ClientTries, now: Int64
     ) -> Int? {
+        let order = Order(of: peers)
         var best = -1
         var hasTie = false
         for index in peers.indices where tries.allows(index, of: peers, now: now) {
-            if best < 0 || peers[index].hasFewerSessions(than: peers[best]) {
+            if best < 0 || order.isLess(peers[index], peers[best]) {
                 best = index
                 hasTie = false
-            } else if peers[index].hasEqualSessions(to: peers[best]) {
+            } else if order.isEqual(peers[index], peers[best]) {
                 hasTie = true
             }
         }
@@ -32,11 +33,28 @@ enum LeastConnections {
             var round = SmoothWeightedRoundRobin.Round()
             let least = peers[best]
             for index in best..<peers.count
-            where peers[index].hasEqualSessions(to: least) && tries.allows(index, of: peers, now: now) {
+            where order.isEqual(peers[index], least) && tries.allows(index, of: peers, now: now) {
                 round.add(index, of: &peers)
             }
             if let settled = round.settle(&peers) { best = settled }
         }
         return tries.choose(best, of: &peers, now: now)
+    }
+
+    /// nginx's measure, or that of `slow_start` where some peer starts: one for all, so that it orders them.
+    private struct Order {
+        private var isStarting = false
+
+        init(of peers: borrowing MutableSpan<PeerState>) {
+            for index in peers.indices where peers[index].share < SlowStart.whole { isStarting = true }
+        }
+
+        func isLess(_ one: PeerState, _ other: PeerState) -> Bool {
+            isStarting ? one.loadWithOneMore < other.loadWithOneMore : one.hasFewerSessions(than: other)
+        }
+
+        func isEqual(_ one: PeerState, _ other: PeerState) -> Bool {
+            isStarting ? one.loadWithOneMore == other.loadWithOneMore : one.hasEqualSessions(to: other)
+        }
     }
 }

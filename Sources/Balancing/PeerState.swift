@@ -18,6 +18,8 @@ package struct PeerState: Sendable, Equatable, BitwiseCopyable {
         package static let draining = Flags(rawValue: 4)
         /// Gets sessions only when no primary can.
         package static let backup = Flags(rawValue: 8)
+        /// `slow_start` leaves it out of this round, unless there is nobody else.
+        static let resting = Flags(rawValue: 16)
     }
 
     /// As configured or set by an administrator, at least 1.
@@ -41,6 +43,8 @@ package struct PeerState: Sendable, Equatable, BitwiseCopyable {
     package var maxFails: UInt32 = 1
     package var failTimeoutSeconds: Int64 = 10
     package var flags: Flags = []
+    /// What `slow_start` leaves of the weight, in thousandths.
+    package var share = SlowStart.whole
 
     package init(weight: Int32 = 1) {
         self.weight = weight

@@ -5,6 +5,14 @@
 // with it.
 
 enum SmoothWeightedRoundRobin {
+    /// With `slow_start`.
+    static func choose(
+        _ peers: inout MutableSpan<PeerState>, tries: inout ClientTries, now: Int64, random: inout RandomDraws
+    ) -> Int? {
+        SlowStart.drawRests(&peers, random: &random)
+        return choose(&peers, tries: &tries, now: now)
+    }
+
     /// Primaries first, then backups; nil when nobody is eligible.
     static func choose(
         _ peers: inout MutableSpan<PeerState>, tries: inout ClientTries, now: Int64
@@ -27,11 +35,15 @@ enum SmoothWeightedRoundRobin {
         _ peers: inout MutableSpan<PeerState>, tries: inout ClientTries, now: Int64
     ) -> Int? {
         var round = Round()
+        var hasResting = false
         for index in peers.indices where tries.allows(index, of: peers, now: now) {
-            round.add(index, of: &peers)
+            if peers[index].flags.contains(.resting) { hasResting = true } else { round.add(index, of: &peers) }
         }
-        guard let index = round.settle(&peers) else { return nil }
-        return tries.choose(index, of: &peers, now: now)
+        if let index = round.settle(&peers) { return tries.choose(index, of: &peers, now: now) }
+        guard hasResting else { return nil }
+        // Nobody else is there. A slow start is no reason to turn a client away, or to go to backups.
+        for index in peers.indices where tries.allows(index, of: peers, now: now) { round.add(index, of: &peers) }
+        return round.settle(&peers).map { tries.choose($0, of: &peers, now: now) }
     }
 
     /// One round among candidates that are added one by one, in configured order.

@@ -18,6 +18,8 @@ final class Group {
         let address: SocketAddress
         /// Nil for a unix socket.
         let endpoint: IPEndpoint?
+        /// 0: none.
+        let slowStartMilliseconds: UInt64
     }
 
     let name: String
@@ -40,7 +42,7 @@ final class Group {
             members.append(
                 Member(
                     slot: peerSlot, template: PeerState(peer), address: address,
-                    endpoint: address.endpoint))
+                    endpoint: address.endpoint, slowStartMilliseconds: UInt64(peer.slowStartMilliseconds)))
         }
         name = upstream.name
         self.slot = slot

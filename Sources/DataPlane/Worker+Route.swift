@@ -169,6 +169,12 @@ extension Worker where K: ~Copyable {
         case .down: state.flags.insert(.down)
         case .draining: state.flags.insert(.draining)
         }
+        if member.slowStartMilliseconds > 0 {
+            let now = ReportMoment(
+                monotonicMilliseconds: kernel.nowMilliseconds, wallMilliseconds: kernel.wallMilliseconds)
+            state.share = SlowStart.share(
+                elapsed: region.millisecondsBack(member.slot, at: now), of: member.slowStartMilliseconds)
+        }
         return state
     }
 

@@ -79,6 +79,8 @@ package struct PeerReport: Sendable {
     package var ended: UInt64
     package var sessionMilliseconds: UInt64
     package var tls: TLSReport
+    /// For `slow_start`: how long it is there again; nil: it was never away, or is.
+    package var backMilliseconds: UInt64?
 
     /// `isDown`, `isDraining`: what the configuration says.
     package func condition(isDown: Bool = false, isDraining: Bool = false) -> PeerCondition {
@@ -177,7 +179,8 @@ extension SharedRegion {
             connectMilliseconds: sum(CS_SHARE_CONNECT_TIME), firstBytes: sum(CS_SHARE_FIRST_BYTES),
             firstByteMilliseconds: sum(CS_SHARE_FIRST_BYTE_TIME), ended: sum(CS_SHARE_ENDED),
             sessionMilliseconds: sum(CS_SHARE_SESSION_TIME),
-            tls: TLSReport(isServer: false) { sums[Int(CS_SHARE_TLS.rawValue) + Int($0.rawValue)] })
+            tls: TLSReport(isServer: false) { sums[Int(CS_SHARE_TLS.rawValue) + Int($0.rawValue)] },
+            backMilliseconds: down.isUnavailable || health(peer) != .up ? nil : millisecondsBack(peer, at: moment))
     }
 
     /// By health checks and by failure windows. Where both say so at once, both count.

@@ -107,6 +107,27 @@ import Vocabulary
         #expect(report.downSince == 0 && report.downMilliseconds == 5000 && report.timesUnhealthy == 1)
     }
 
+    @Test("a peer is back since it is well or since its failure window is over, the later of both")
+    func back() throws {
+        defer { region.detach() }
+        let peer = try peer()
+        func back(_ now: UInt64) -> UInt64? { region.peerReport(peer, at: moment(now)).backMilliseconds }
+        #expect(back(500) == nil, "it never was away")
+        region.noteOut(first, peer, now: 1000, until: 11_000)
+        #expect(back(5000) == nil)
+        #expect(back(11_500) == 500)
+        region.setHealth(.unhealthy, peer, wallMilliseconds: 1_020_000, reason: [])
+        #expect(back(21_000) == nil)
+        region.setHealth(.up, peer, wallMilliseconds: 1_030_000, reason: [])
+        #expect(back(30_700) == 700)
+        region.noteOut(first, peer, now: 40_000, until: 50_000)
+        region.noteBack(peer, now: 41_000)
+        #expect(back(41_250) == 250)
+        // The wall's clock was set back behind the word of the checks; the window's end is of the other clock.
+        let odd = ReportMoment(monotonicMilliseconds: 42_000, wallMilliseconds: 1_000_000)
+        #expect(region.peerReport(peer, at: odd).backMilliseconds == 1000)
+    }
+
     @Test("what an administrator says comes before what checks say")
     func conditions() throws {
         defer { region.detach() }

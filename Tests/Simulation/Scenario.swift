@@ -66,11 +66,13 @@ enum ConfigurationText {
         var method = methods[world.draw(0...methods.count - 1)]
         var text = "    upstream g\(group) { "
         var servers = ""
+        let takesSlowStart = method.isEmpty || method == "least_conn;"
         let count = world.draw(1...5)
         for index in 1...count {
             servers += "server 10.1.\(group).\(index):1883 weight=\(world.draw(1...3)) max_fails=\(world.draw(0...2)) "
             servers += "fail_timeout=\(world.draw(1...5))s"
             if world.chance(15) { servers += " max_conns=\(world.draw(1...20))" }
+            if takesSlowStart, world.chance(40) { servers += " slow_start=\(world.draw(1...20))s" }
             if index == count, count > 1, world.chance(20) {
                 servers += " backup"
                 if method.hasPrefix("hash") || method.hasPrefix("random") { method = "" }
