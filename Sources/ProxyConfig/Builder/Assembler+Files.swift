@@ -72,6 +72,15 @@ extension Assembler {
         open(path, at: name, depth: frames[frames.count - 1].depth + 1, isState: true, &source)
     }
 
+    /// As a state file, only that the text is in the bundle and in no file.
+    mutating func openServers(_ bytes: [UInt8]) {
+        files.append(File(path: Bundle.nameOfServers(of: upstream.name.text), bytes: bytes))
+        frames.append(
+            Frame(
+                tokenizer: Tokenizer(bytes: bytes, file: files.count - 1), file: files.count - 1,
+                depth: frames[frames.count - 1].depth + 1, blockDepth: blocks.count, isState: true))
+    }
+
     private mutating func open(
         _ path: String, at name: Word?, depth: Int, isState: Bool = false, _ source: inout some ConfigurationSource
     ) {

@@ -24,6 +24,7 @@ extension Assembler {
                 switch file {
                 case .include(let name): openIncluded(name, &source)
                 case .state(let name): openState(name, &source)
+                case .servers(let bytes): openServers(bytes)
                 }
                 return true
             }

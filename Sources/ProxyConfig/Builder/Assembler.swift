@@ -24,6 +24,8 @@ struct Assembler {
     enum PendingFile {
         case include(Word)
         case state(Word)
+        /// The servers that the upstream being read has instead of its own.
+        case servers([UInt8])
     }
 
     struct OpenBlock {

@@ -40,6 +40,7 @@ extension Assembler {
         }
         upstreamDrafts.append(UpstreamDraft(name: name))
         openBlock(.upstream, statement)
+        if let changed = options.servers[name.text] { pendingFile = .servers(changed) }
     }
 
     mutating func setMethod(_ method: UpstreamDraft.MethodDraft, _ statement: Statement) {
@@ -112,6 +113,8 @@ extension Assembler {
 
     mutating func addUpstreamServer(_ statement: Statement) {
         if !isInStateFile {
+            // They were changed at run time: what the block itself says does not hold any more.
+            if options.servers[upstream.name.text] != nil { return }
             if upstream.state != nil, !upstream.hasOwnServers { refuseServersBesideState(at: statement.name) }
             upstream.hasOwnServers = true
         }

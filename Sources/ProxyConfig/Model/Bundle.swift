@@ -21,6 +21,9 @@ package struct Bundle: Sendable {
         /// Key: absolute path. Value: the bytes of a file that is no text of the configuration: certificates, keys,
         /// passphrases. Nobody prints them.
         case secret = 5
+        /// Key: the name of an upstream. Value: `server` directives that stand in place of its own, since they were
+        /// changed at run time.
+        case servers = 6
     }
     package struct Key: Hashable, Sendable {
         package var kind: Kind
@@ -34,6 +37,9 @@ package struct Bundle: Sendable {
     package subscript(kind: Kind, name: String) -> [UInt8]? {
         entries[Key(kind: kind, name: Array(name.utf8))]
     }
+
+    /// What findings in a value of `servers` call their file.
+    package static func nameOfServers(of upstream: String) -> String { "servers of upstream \"\(upstream)\"" }
 
     package mutating func record(_ kind: Kind, _ name: String, _ value: [UInt8]) {
         let key = Key(kind: kind, name: Array(name.utf8))

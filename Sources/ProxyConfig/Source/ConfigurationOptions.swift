@@ -14,6 +14,8 @@ package struct ConfigurationOptions: Sendable, Equatable {
     package var defaultErrorLog: String
     /// For `server_name $hostname`.
     package var hostname: String
+    /// By the name of an upstream: directives in place of its own.
+    package var servers: [String: [UInt8]] = [:]
 
     package init(
         file: String, prefix: String, globalDirectives: String = "", defaultErrorLog: String = "logs/error.log",
@@ -35,6 +37,9 @@ package struct ConfigurationOptions: Sendable, Equatable {
         self.init(
             file: file, prefix: prefix, globalDirectives: globalDirectives, defaultErrorLog: defaultErrorLog,
             hostname: hostname)
+        for key in bundle.order where key.kind == .servers {
+            servers[String(decoding: key.name, as: UTF8.self)] = bundle.entries[key]
+        }
     }
 
     package func record(into bundle: inout Bundle) {
