@@ -78,7 +78,7 @@ let package = Package(
         library("LinuxIO", ["CLinux", "Vocabulary"]),
         library("EventLoop", ["CUring", "CLinux", "LinuxIO", "Vocabulary"]),
         library("SharedState", ["CShared", "CLinux", "LinuxIO", "Vocabulary"]),
-        library("ControlLink", ["LinuxIO", "CLinux", "Vocabulary"]),
+        library("ControlLink", ["ProxyConfig", "LinuxIO", "CLinux", "Vocabulary"]),
         library("TLSEngine", ["CTLS", "ProxyConfig"]),
         library("Certificates", ["CCertificates"]),
         library("MQTTClient", ["MQTTWire", "TLSEngine", "LinuxIO", "Vocabulary"]),

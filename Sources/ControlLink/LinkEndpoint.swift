@@ -19,7 +19,7 @@ package struct LinkArrival: ~Copyable {
     package mutating func takeDescriptor() -> Descriptor? { descriptor.take() }
 }
 
-package struct LinkEndpoint: ~Copyable {
+package struct LinkEndpoint: ~Copyable, Sendable {
     package enum Reception: ~Copyable {
         case message(LinkArrival)
         case wouldBlock

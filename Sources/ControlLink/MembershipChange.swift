@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A change of an upstream's servers while Weir runs, as the admin process asks for it and the master does it; and why it
-// is not done. Both travel as the text of a LinkMessage (`MembershipChange+Text`).
+// A change of an upstream's servers while Weir runs, as the admin process asks for it and the master does it; and why
+// it is not done. Both travel as the text of a LinkMessage (`MembershipChange+Text`).
 
 /// One change of one server.
 package struct MembershipChange: Sendable, Equatable {

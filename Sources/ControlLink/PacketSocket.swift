@@ -5,7 +5,7 @@
 import CLinux
 import LinuxIO
 
-package struct PacketSocket: ~Copyable {
+package struct PacketSocket: ~Copyable, Sendable {
     package enum Reception: ~Copyable {
         /// `isCut`: it was larger than the reader's room, or came with more than one descriptor.
         case packet([UInt8], Descriptor?, isCut: Bool)

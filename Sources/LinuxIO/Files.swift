@@ -77,6 +77,14 @@ package enum Files {
         try file.close()
     }
 
+    /// The same, and on the disk when it returns (fsync(2)).
+    package static func writeDurably(_ path: String, _ bytes: [UInt8], mode: UInt32 = 0o644) throws(Errno) {
+        let file = Descriptor(try result { unsafe cl_open(path, O_WRONLY | O_CREAT | O_TRUNC, mode) })
+        try writeAll(file.number, bytes)
+        _ = try answer { fsync(file.number) }
+        try file.close()
+    }
+
     package static func remove(_ path: String) throws(Errno) { _ = try answer { unsafe unlink(path) } }
 
     package static func rename(_ from: String, to: String) throws(Errno) {

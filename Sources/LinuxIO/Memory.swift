@@ -36,11 +36,13 @@ package enum Memory {
         return bytes
     }
 
-    /// A memory file of zeroes whose size is fixed, for a shared mapping that cannot fault.
+    /// A memory file of zeroes whose size is fixed, for a shared mapping that cannot fault. Who gets a descriptor of it
+    /// that only reads cannot make one through /proc that writes, unless it is the user who made the file.
     package static func makeShared(name: String, byteCount: Int) throws(Errno) -> Descriptor {
         let file = Descriptor(try result { unsafe cl_memory_file(name) })
         _ = try answer { ftruncate(file.number, byteCount) }
         try result { cl_seal_size(file.number) }
+        _ = try answer { fchmod(file.number, 0o400) }
         return file
     }
 

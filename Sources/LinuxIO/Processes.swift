@@ -135,7 +135,10 @@ package enum Processes {
 
     /// Replaces the environment by `NAME=value` entries.
     package static func setEnvironment(_ entries: [String]) {
+        // clearenv(3) leaves no list at all, which Swift's `environ` traps on; after this there is an empty one.
         clearenv()
+        unsafe setenv("_", "", 1)
+        unsafe unsetenv("_")
         for entry in entries {
             guard let sign = entry.firstIndex(of: "=") else { continue }
             unsafe setenv(String(entry[..<sign]), String(entry[entry.index(after: sign)...]), 1)

@@ -44,6 +44,12 @@ import LinuxIO
     /// Maps the region of a running master for reading. Every call here that writes would be ended by the processor's
     /// memory protection.
     package static func attach(pid: Int32) throws(AttachFault) -> SharedRegion {
+        let file = try openFile(of: pid)
+        return try attach(file: file.number)
+    }
+
+    /// The region's file, for reading only, as a running master has it open.
+    package static func openFile(of pid: Int32) throws(AttachFault) -> Descriptor {
         let folder = "/proc/\(pid)/fd"
         let names: [String]
         do throws(Errno) { names = try Files.names(in: folder) } catch { throw .system(error) }
@@ -51,18 +57,18 @@ import LinuxIO
             (try? Files.linkTarget("\(folder)/\(name)"))?.hasPrefix("/memfd:\(fileName)") ?? false
         }
         guard let name else { throw .noRegion }
-        return try attach(path: "\(folder)/\(name)")
+        do throws(Errno) { return try Files.openRead("\(folder)/\(name)") } catch { throw .system(error) }
     }
 
-    private static func attach(path: String) throws(AttachFault) -> SharedRegion {
+    /// Maps the region behind a descriptor for reading; the descriptor may be closed afterwards.
+    package static func attach(file: Int32) throws(AttachFault) -> SharedRegion {
         let byteCount = MemoryLayout<cs_region>.size
         let region: SharedRegion?
         do throws(Errno) {
-            let file = try Files.openRead(path)
-            let isWhole = try Memory.byteCount(of: file.number) == byteCount
+            let isWhole = try Memory.byteCount(of: file) == byteCount
             region =
                 isWhole
-                ? unsafe SharedRegion(base: try Memory.map(file.number, byteCount: byteCount, isWritable: false)) : nil
+                ? unsafe SharedRegion(base: try Memory.map(file, byteCount: byteCount, isWritable: false)) : nil
         } catch {
             throw .system(error)
         }

@@ -10,5 +10,5 @@ import Vocabulary
 struct Weirctl: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "weirctl", abstract: "Tools around Weir, the IoT load balancer.", version: weirVersion,
-        subcommands: [DemoCommand.self])
+        subcommands: [DemoCommand.self, AdminCommand.self])
 }

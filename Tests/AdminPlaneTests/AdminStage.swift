@@ -27,6 +27,9 @@ final class ScriptedControl: AdminControl {
 
     func perform(_ script: @escaping Script) { state.withLock { $0.script = script } }
 
+    /// No worker is there to be asked.
+    func ask(_ query: SessionQuery, workers: Set<Int>?) async -> [WorkerSessions] { [] }
+
     func change(_ change: MembershipChange) async throws(AdminRefusal) -> [Int] {
         let script = state.withLock { state in
             state.changes.append(change)

@@ -27,7 +27,7 @@ private struct World {
     init(seed: UInt64) {
         random = SeededRandom(seed: seed)
         positions = Int.random(in: 1...4, using: &random)
-        perform(supervision.start(workers: positions, now: 0))
+        perform(supervision.start(workers: positions, hasAdmin: Bool.random(using: &random), now: 0))
     }
 
     mutating func perform(_ actions: [SupervisionAction]) {
@@ -37,7 +37,7 @@ private struct World {
             switch action {
             case .spawn(let child, let position, _):
                 hold(processes[child] == nil, "\(child) runs already")
-                if child != .prober {
+                if case .worker = child {
                     hold(position >= 0 && position < max(positions, boundPositions), "no socket at \(position)")
                 }
                 processes[child] = .talk
@@ -53,13 +53,14 @@ private struct World {
             case .kill(let child):
                 hold(processes[child] != nil, "\(child) is killed and not there")
                 killed.insert(child)
-            case .readConfiguration:
+            case .readConfiguration, .makeChange:
                 if Int.random(in: 0..<4, using: &random) == 0 {
                     queue += supervision.configurationUnusable()
                 } else {
                     let wanted = Int.random(in: 1...6, using: &random)
                     boundPositions = max(positions, supervision.plannedWorkers(wanted))
-                    queue += supervision.configurationRead(workers: wanted, now: now)
+                    let hasAdmin = Int.random(in: 0..<4, using: &random) > 0
+                    queue += supervision.configurationRead(workers: wanted, hasAdmin: hasAdmin, now: now)
                 }
             case .enlist:
                 if Int.random(in: 0..<8, using: &random) == 0 {
@@ -90,6 +91,7 @@ private struct World {
         case 2: if Int.random(in: 0..<10, using: &random) == 0 { now += Supervision.talkMilliseconds }
         case 3: if Int.random(in: 0..<20, using: &random) == 0 { perform(supervision.dismissWorkers(now: now)) }
         case 4: if let child = anyone() { die(child, "exited on signal 11") }
+        case 5: perform(supervision.change())
         default: if let child = anyone() { act(child) }
         }
         tick()
@@ -102,7 +104,7 @@ private struct World {
 
     /// In one order: a dictionary's would make a seed mean nothing.
     var everyone: [Child] {
-        ((0..<8).map { Child.worker(slot: $0) } + [.prober]).filter { processes[$0] != nil }
+        ((0..<8).map { Child.worker(slot: $0) } + [.prober, .admin]).filter { processes[$0] != nil }
     }
 
     mutating func anyone() -> Child? { everyone.randomElement(using: &random) }
@@ -131,7 +133,8 @@ private struct World {
     mutating func die(_ child: Child, _ how: String) {
         processes[child] = nil
         killed.remove(child)
-        if exitCode == nil { perform(supervision.died(child, how, now: now)) }
+        let isFatal = child == .admin && Int.random(in: 0..<4, using: &random) == 0
+        if exitCode == nil { perform(supervision.died(child, how, isFatal: isFatal, now: now)) }
     }
 
     mutating func check() {
@@ -146,6 +149,11 @@ private struct World {
         for (child, stage) in supervision.stages {
             let isWaiting = if case .waiting = stage { true } else { false }
             hold((processes[child] == nil) == isWaiting, "\(child) is \(stage)")
+        }
+        if supervision.phase == .running, supervision.reload == .idle, !supervision.isAdminWanted {
+            let stage = supervision.stages[.admin]
+            let isLeaving = if case .discarded = stage { true } else { false }
+            hold(stage == nil || isLeaving, "nobody wants the admin process, which is \(stage as Any)")
         }
         hold(processes.keys.allSatisfy { supervision.stages[$0] != nil }, "a process has no stage")
     }

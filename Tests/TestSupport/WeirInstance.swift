@@ -91,7 +91,8 @@ package final class WeirInstance: Sendable {
                 throw TestFault("weir ended with \(String(describing: process.currentEnding))")
             }
             guard FileManager.default.fileExists(atPath: directory.path("logs/weir.pid")) else { return false }
-            // The prober is started last; a child has its title once it is set up.
+            // The prober is started last but for the admin process, which is no child yet or another one until it has
+            // its title; a child has that once it is set up.
             let children = self.children
             return children.contains { $0.role == .prober } && children.contains { $0.role == .worker }
                 && !children.contains { $0.role == .other }

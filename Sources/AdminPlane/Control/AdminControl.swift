@@ -9,4 +9,8 @@ package protocol AdminControl: Sendable {
     /// Done in all workers when it returns: the ids of the servers that were added, changed or removed, one for each
     /// address. Changes are made one after another, in the order of asking.
     func change(_ change: MembershipChange) async throws(AdminRefusal) -> [Int]
+
+    /// The answers of the workers with these slots, nil for all, in the order of slots. A worker that does not answer
+    /// within seconds is there with a fault. The cursor of a query is one worker's.
+    func ask(_ query: SessionQuery, workers: Set<Int>?) async -> [WorkerSessions]
 }

@@ -94,14 +94,19 @@ package enum Command {
 
 /// `weir WORD …`: people type one name, as with git.
 enum Companion {
-    private static let name = "weirctl"
+    static let name = "weirctl"
 
-    /// Comes back only when the program cannot be run.
-    static func execute(_ arguments: [String]) -> Int32 {
+    /// Beside our own binary.
+    static var path: String {
         let folder = (try? Files.linkTarget("/proc/self/exe")).flatMap { path in
             path.lastIndex(of: "/").map { String(path[...$0]) }
         }
-        let path = (folder ?? "") + name
+        return (folder ?? "") + name
+    }
+
+    /// Comes back only when the program cannot be run.
+    static func execute(_ arguments: [String]) -> Int32 {
+        let path = path
         let error = Processes.execute(path, [name] + arguments, environment: Processes.environment)
         Terminal.error("weir: \"\(arguments[0])\" is a word for \(name), which was looked for at \"\(path)\": ")
         Terminal.error("execve() failed (\(error.numberedText))\n")

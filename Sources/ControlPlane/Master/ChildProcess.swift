@@ -58,7 +58,8 @@ final class ChildProcess {
         outgoing.append((message, copy))
     }
 
-    /// `prepare` to `build`: everything this child needs for a generation.
+    /// `prepare` to `build`: everything this child needs for a generation. `sockets` are the workers' or, for the admin
+    /// process, its own.
     func talk(_ generation: LoadedGeneration, _ sockets: ListenerTable, position: Int) {
         let number = generation.number
         say(LinkMessage(.prepare, generation: number), descriptor: generation.bundle)
@@ -66,13 +67,13 @@ final class ChildProcess {
             guard let descriptor = generation.logs.descriptor(index) else { continue }
             say(LinkMessage(.log, generation: number, index: UInt32(index)), descriptor: descriptor)
         }
-        if case .worker = child {
-            for (index, listener) in generation.configuration.listeners.enumerated()
-            where !listeners.contains(listener.endpoint) {
-                say(
-                    LinkMessage(.listener, generation: number, index: UInt32(index)),
-                    descriptor: sockets.socket(listener.endpoint, position: position))
-            }
+        for (index, listener) in generation.listeners(of: child).enumerated()
+        where !listeners.contains(listener.endpoint) {
+            say(
+                LinkMessage(.listener, generation: number, index: UInt32(index)),
+                descriptor: sockets.socket(listener.endpoint, position: max(0, position)))
+        }
+        if child.isWorker {
             for (index, cache) in generation.sessionCaches.enumerated() {
                 say(
                     LinkMessage(.sessionCache, generation: number, index: UInt32(index)), descriptor: cache.file)

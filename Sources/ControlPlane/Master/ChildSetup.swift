@@ -36,11 +36,12 @@ struct ChildSetup {
     /// nginx's code for a child that need not be started again.
     static let fatalCode: Int32 = 2
 
-    /// Leaves the link at `linkDescriptor` and no other descriptor open but the standard ones.
-    func enter(link: Int32) {
+    /// Leaves the link at `linkDescriptor` and no other descriptor open but the standard ones; with `region`, whose
+    /// program is another one, that at `AdminProgram.regionDescriptor`.
+    func enter(link: Int32, region: Int32? = nil) {
         do throws(Errno) {
             try Signals.reset()
-            try Signals.block(ChildSetup.masterOnly)
+            try Signals.block(region == nil ? ChildSetup.masterOnly : ChildSetup.nobodys)
             try Signals.ignoreBrokenPipes()
         } catch { log.write(.alert, "sigprocmask() failed (\(error.numberedText))") }
         Processes.setTitle("weir: \(title)", shortName: "weir")
@@ -58,17 +59,35 @@ struct ChildSetup {
         Processes.setEnvironment(keptEnvironment)
         LocalTime.loadZone()
         do throws(Errno) {
-            try Descriptors.replace(ChildSetup.linkDescriptor, with: link)
-            try Descriptors.closeAll(from: ChildSetup.linkDescriptor + 1)
+            try keep(link, region)
             // Forgotten by the kernel when the user changes, so it comes after that.
             try Processes.setParentDeathSignal(ChildSetup.terminate)
         } catch { Processes.exit(ChildSetup.fatalCode) }
         if Processes.parentID != masterID { Processes.exit(0) }
     }
 
+    /// Either may have the other's number, so the region steps aside first.
+    private func keep(_ link: Int32, _ region: Int32?) throws(Errno) {
+        guard let region else {
+            try Descriptors.replace(ChildSetup.linkDescriptor, with: link)
+            return try Descriptors.closeAll(from: ChildSetup.linkDescriptor + 1)
+        }
+        let aside = max(link, region, AdminProgram.regionDescriptor) + 1
+        try Descriptors.replace(aside, with: region)
+        try Descriptors.replace(ChildSetup.linkDescriptor, with: link)
+        try Descriptors.replace(AdminProgram.regionDescriptor, with: aside)
+        try Descriptors.closeAll(from: AdminProgram.regionDescriptor + 1)
+        // dup2(2) of a number to itself leaves it to be closed by exec.
+        let kept = Descriptor(ChildSetup.linkDescriptor)
+        try kept.setCloseOnExec(false)
+        _ = kept.release()
+    }
+
     private static let terminate: Int32 = 15
     /// HUP, USR1, USR2, WINCH: a terminal that hangs up tells all its processes, and only the master knows what to do.
     static let masterOnly: SignalSet = [1, 10, 12, 28]
+    /// The same, and INT and QUIT: a terminal sends them to all, and a program with threads ends by its link.
+    private static let nobodys: SignalSet = [1, 2, 3, 10, 12, 28]
 
     private func setLimits() {
         if let count = main.descriptorLimit {

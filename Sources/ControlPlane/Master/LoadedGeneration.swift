@@ -37,6 +37,15 @@ final class LoadedGeneration {
         }
     }
 
+    /// The addresses that a child gets sockets for.
+    func listeners(of child: Child) -> [Listener] {
+        switch child {
+        case .worker: configuration.listeners
+        case .admin: configuration.admin?.listeners ?? []
+        case .prober: []
+        }
+    }
+
     /// Closes what it holds; children keep their copies.
     func close() {
         if bundle >= 0 { Descriptors.close(bundle) }

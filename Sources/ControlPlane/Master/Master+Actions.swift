@@ -17,7 +17,7 @@ extension Master {
             case .spawn(let child, let position, let isPending):
                 queue += spawn(child, position: position, isPending ? pending ?? current : current)
             case .talk(let child, let position):
-                if let pending { children[child]?.talk(pending, listeners, position: position) }
+                if let pending { children[child]?.talk(pending, sockets(of: child), position: position) }
             case .commit(let child): commit(child)
             case .abort(let child):
                 if let pending { children[child]?.say(LinkMessage(.abort, generation: pending.number)) }
@@ -28,9 +28,11 @@ extension Master {
             case .kill(let child):
                 if let process = children[child] { try? Processes.send(Master.kill, to: process.pid) }
             case .readConfiguration: queue += readConfiguration()
+            case .makeChange: queue += makeChange()
             case .enlist:
                 do throws(StartFault) {
                     try listeners.enlist()
+                    try adminListeners.enlist()
                     queue += supervision.enlisted(now: now)
                 } catch { queue += supervision.enlistFailed(error.message, now: now) }
             case .adopt: adopt()
@@ -65,8 +67,10 @@ extension Master {
         let configuration = generation.configuration
         let setup = ChildSetup(
             title: child.name, main: configuration.main, position: position >= 0 ? position : nil,
-            user: childUser, keepsNetRaw: configuration.bindsTransparently, masterID: masterID, log: log)
+            user: childUser, keepsNetRaw: configuration.bindsTransparently && child.isWorker, masterID: masterID,
+            log: log)
         do throws(Errno) {
+            let regionFile = child == .admin ? try openRegion() : nil
             let pair = try LinkEndpoint.makePair()
             let role: Processes.ForkRole
             do throws(Errno) { role = try Processes.fork() } catch {
@@ -76,16 +80,18 @@ extension Master {
             }
             switch role {
             case .child:
-                setup.enter(link: pair.child)
+                setup.enter(link: pair.child, region: regionFile)
                 let link = LinkEndpoint(socket: Descriptor(ChildSetup.linkDescriptor))
                 switch child {
                 case .worker(let slot): Processes.exit(programs.worker(slot, link, region, tickets, staples))
                 case .prober:
                     tickets.forget()
                     Processes.exit(programs.prober(0, link, region, staples))
+                case .admin: AdminProgram.become(link: link, generation: generation.number)
                 }
             case .parent(let pid):
                 Descriptors.close(pair.child)
+                if let regionFile { Descriptors.close(regionFile) }
                 let link = LinkEndpoint(socket: Descriptor(pair.master))
                 let process = ChildProcess(child, pid: pid, link: link, generation: generation)
                 children[child] = process
@@ -93,11 +99,12 @@ extension Master {
                     region.beginWorker(
                         worker, pid: pid, isRespawn: supervision.hasDied(child), wallMilliseconds: wallMilliseconds())
                 }
-                if case .prober = child {
-                    region.beginHelper(.prober, pid: pid, isRespawn: supervision.hasDied(child))
+                if let helper = child.helper {
+                    region.beginHelper(helper, pid: pid, isRespawn: supervision.hasDied(child))
                 }
                 log.write(.notice, "start \(child.name) \(pid)")
-                process.talk(generation, listeners, position: position)
+                process.talk(generation, sockets(of: child), position: position)
+                introduce(child)
                 return []
             }
         } catch {
@@ -110,7 +117,7 @@ extension Master {
         guard let process = children[child] else { return }
         process.generation = current.number
         process.logDestinations = current.configuration.logDestinations
-        process.listeners = Set(current.configuration.listeners.map(\.endpoint))
+        process.listeners = Set(current.listeners(of: child).map(\.endpoint))
         process.say(LinkMessage(.commit, generation: current.number))
     }
 

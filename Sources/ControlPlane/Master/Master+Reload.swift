@@ -29,34 +29,43 @@ extension Master {
             log.write(.warn, warning)
             if isForeground { Terminal.error("weir: [warn] \(warning)\n") }
         }
-        generationCount += 1
         do throws(StartFault) {
             try configuration.checkUser()
-            let generation = try LoadedGeneration(
-                number: generationCount, configuration: configuration, bundle: reading.bundle, proof: proof,
-                former: current)
-            do throws(StartFault) {
-                let workers = supervision.plannedWorkers(configuration.workerCount)
-                pace.pause()
-                try listeners.prepare(configuration.listeners, positions: workers)
-                pace.pause()
-                do throws(SlotFault) {
-                    try region.assignSlots(configuration.slotRequests, zones: configuration.zoneNames) { pace.pause() }
-                } catch {
-                    throw StartFault(error.text)
-                }
-            } catch {
-                listeners.discard()
-                generation.close()
-                throw error
-            }
-            pending = generation
-            pace.pause()
+            try prepare(configuration, reading.bundle, proof, &pace)
         } catch {
             log.write(.emerg, error.message)
             return refuse(error.message)
         }
-        return supervision.configurationRead(workers: configuration.workerCount, now: now)
+        return supervision.configurationRead(
+            workers: configuration.workerCount, hasAdmin: configuration.admin != nil, now: now)
+    }
+
+    /// Opens what the configuration needs and has not got, and gives slots: a generation that waits for its talk.
+    mutating func prepare(
+        _ configuration: Configuration, _ bundle: Bundle, _ proof: TLSProof, _ pace: inout WorkPace
+    ) throws(StartFault) {
+        generationCount += 1
+        let generation = try LoadedGeneration(
+            number: generationCount, configuration: configuration, bundle: bundle, proof: proof, former: current)
+        do throws(StartFault) {
+            let workers = supervision.plannedWorkers(configuration.workerCount)
+            pace.pause()
+            try listeners.prepare(configuration.listeners, positions: workers)
+            try adminListeners.prepare(configuration.admin?.listeners ?? [], positions: 1)
+            pace.pause()
+            do throws(SlotFault) {
+                try region.assignSlots(configuration.slotRequests, zones: configuration.zoneNames) { pace.pause() }
+            } catch {
+                throw StartFault(error.text)
+            }
+        } catch {
+            listeners.discard()
+            adminListeners.discard()
+            generation.close()
+            throw error
+        }
+        pending = generation
+        pace.pause()
     }
 
     private mutating func refuse(_ reason: String) -> [SupervisionAction] {
@@ -96,10 +105,15 @@ extension Master {
         let former = current
         current = generation
         var pace = WorkPace()
-        for fault in listeners.adopt(generation.configuration.listeners) { log.write(.notice, fault.message) }
+        let faults =
+            listeners.adopt(generation.configuration.listeners)
+            + adminListeners.adopt(generation.listeners(of: .admin))
+        for fault in faults { log.write(.notice, fault.message) }
         pace.pause()
         region.commitSlots(generation: generation.number)
-        countReload(.done, "")
+        setAdminStates(&pace)
+        keepState()
+        if activeChange == nil { countReload(.done, "") }
         log.use(generation.configuration, generation.logs)
         if !isForeground { redirectStandardError() }
         former.close()
@@ -113,6 +127,8 @@ extension Master {
     /// Every child has committed. Only now the line says so: whoever connects after reading it gets the new generation.
     mutating func finishReload() {
         listeners.closeRemoved()
+        adminListeners.closeRemoved()
+        if finishChange() { return }
         log.write(.notice, "configuration \(places.configurationFile) applied; generation \(current.number)")
     }
 
@@ -120,7 +136,9 @@ extension Master {
         pending?.close()
         pending = nil
         listeners.discard()
+        adminListeners.discard()
         region.abandonSlots()
+        if refuseChange(AdminRefusal(.failed, reason)) { return }
         sayNotApplied(reason)
     }
 

@@ -4,8 +4,9 @@
 // events become calls of it, and `Master+Actions` does what it says. One thread, no handler, nothing that waits but
 // poll(2) and, while a configuration is read, the disk and the resolver.
 //
-// Owns: the listening sockets, the log files, the bundle of the generation in use, the shared region, the ticket keys,
-// the memory of session caches and of stapled responses, the pid file.
+// Owns: the listening sockets, those of the admin process among them, the log files, the bundle of the generation in
+// use, the shared region, the ticket keys, the memory of session caches and of stapled responses, the pid file, and the
+// changes of servers that wait.
 
 import ControlLink
 import LinuxIO
@@ -42,6 +43,7 @@ struct Master: ~Copyable {
 
     var supervision: Supervision
     var listeners: ListenerTable
+    var adminListeners: ListenerTable
     var pidFile: PIDFile
     var log: ErrorLogWriter
     var current: LoadedGeneration
@@ -53,12 +55,16 @@ struct Master: ~Copyable {
     var children: [Child: ChildProcess] = [:]
     /// USR1 came and has not been answered: logs are not changed in the middle of a talk.
     var isReopenWanted = false
+    /// Changes of servers that wait, and the one that is being made.
+    var changes: [ChangeRequest] = []
+    var activeChange: ChangeRequest? = nil
     private var exitCode: Int32? = nil
 
     init(
         places: Places, globalDirectives: String, programs: ChildPrograms, region: SharedRegion,
         tickets: TicketKeyRegion, staples: StapleRegion, signals: consuming SignalQueue, starter: Daemon.Starter?,
-        listeners: ListenerTable, pidFile: PIDFile, log: ErrorLogWriter, generation: LoadedGeneration
+        listeners: ListenerTable, adminListeners: ListenerTable, pidFile: PIDFile, log: ErrorLogWriter,
+        generation: LoadedGeneration
     ) {
         self.places = places
         self.globalDirectives = globalDirectives
@@ -73,6 +79,7 @@ struct Master: ~Copyable {
         self.starter = starter
         supervision = Supervision(slotCount: SharedRegion.workersMax)
         self.listeners = listeners
+        self.adminListeners = adminListeners
         self.pidFile = pidFile
         self.log = log
         current = generation
@@ -81,10 +88,15 @@ struct Master: ~Copyable {
 
     /// Until the last child is gone; the result is the exit code.
     mutating func run() -> Int32 {
+        var pace = WorkPace()
+        setAdminStates(&pace)
         log.write(.notice, "start worker processes")
-        perform(supervision.start(workers: current.configuration.workerCount, now: now))
+        perform(
+            supervision.start(
+                workers: current.configuration.workerCount, hasAdmin: current.configuration.admin != nil, now: now))
         while exitCode == nil { turn() }
         listeners.closeAll()
+        adminListeners.closeAll()
         pidFile.remove()
         log.write(.notice, "exit")
         return exitCode ?? 0
@@ -112,6 +124,7 @@ struct Master: ~Copyable {
         }
         while let signal = nextSignal() { take(signal) }
         perform(supervision.tick(now))
+        beginChange()
         rotateTickets()
         if isReopenWanted, isTalkQuiet { reopenLogs() }
     }
@@ -141,9 +154,7 @@ struct Master: ~Copyable {
                 perform(supervision.committed(child, now: now))
             case .listenersClosed: perform(supervision.listenersClosed(child, now: now))
             case .change:
-                // Honest until changes are made here.
-                let refusal = AdminRefusal(.failed, "this version does not change servers while it runs")
-                process.say(LinkMessage(.changeRefused, index: message.index, text: refusal.messageText))
+                if child == .admin { ask(message, process) }
             case .prepare, .log, .listener, .sessionCache, .build, .commit, .abort, .reopen, .quit, .stop, .inquiry,
                 .changed, .changeRefused:
                 break
@@ -192,9 +203,10 @@ struct Master: ~Copyable {
             log.write(level, "\(child.name) \(ended.pid) \(ended.text)")
             if level == .alert {
                 region.note(
-                    .processDied, wallMilliseconds: wallMilliseconds(), text: "\(child.name) \(ended.pid) \(ended.text)")
+                    .processDied, wallMilliseconds: wallMilliseconds(),
+                    text: "\(child.name) \(ended.pid) \(ended.text)")
             }
-            if case .prober = child { region.endHelper(.prober) }
+            if let helper = child.helper { region.endHelper(helper) }
             if case .worker(let slot) = child, let worker = WorkerSlot(index: slot) {
                 region.endWorker(worker, state: .free)
                 for cache in current.sessionCaches + (pending?.sessionCaches ?? []) { cache.release(of: ended.pid) }

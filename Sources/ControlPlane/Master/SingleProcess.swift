@@ -43,6 +43,9 @@ struct SingleProcess {
                 worker, pid: Processes.currentID, isRespawn: false, wallMilliseconds: wallMilliseconds())
         }
         log.write(.notice, "without a master process there is no reload: HUP and USR1 change nothing")
+        if generation.configuration.admin != nil {
+            log.write(.notice, "\"http\" ignored, without a master process there is no admin process")
+        }
         if generation.configuration.servers.contains(where: { $0.tls?.value.fetchesStaples == true }) {
             log.write(.warn, "\"ssl_stapling\" ignored, without a master process no OCSP responder is asked")
         }

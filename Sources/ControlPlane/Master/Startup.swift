@@ -69,6 +69,10 @@ struct Startup {
         let staples = try makeStaples()
         var listeners = ListenerTable()
         try bind(configuration.listeners, positions: positions, &listeners, log)
+        var adminListeners = ListenerTable()
+        if configuration.main.hasMaster {
+            try bind(configuration.admin?.listeners ?? [], positions: 1, &adminListeners, log)
+        }
         announce(configuration, log)
 
         guard configuration.main.hasMaster else {
@@ -85,8 +89,8 @@ struct Startup {
         Processes.setTitle("weir: master process \(CommandLine.arguments.joined(separator: " "))", shortName: "weir")
         var master = Master(
             places: places, globalDirectives: globalDirectives, programs: programs, region: region, tickets: tickets,
-            staples: staples, signals: signals, starter: starter, listeners: listeners, pidFile: pidFile, log: log,
-            generation: generation)
+            staples: staples, signals: signals, starter: starter, listeners: listeners,
+            adminListeners: adminListeners, pidFile: pidFile, log: log, generation: generation)
         if starter != nil { master.redirectStandardError() }
         return master.run()
     }

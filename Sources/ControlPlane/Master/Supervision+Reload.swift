@@ -10,8 +10,9 @@
 //    └──────── draining ◄──────── settling ◄──────────────────────────────────────── fewer workers ──────────┘
 //     listeners closed    settled: quit
 //
-// HUPs that come meanwhile make one more reload. With fewer workers the groups are steered away from the leaving ones
-// before the commit, so that a connection made after it is met by the new generation.
+// HUPs that come meanwhile make one more reload. A change of servers takes the same way, only that nothing is read; one
+// that comes meanwhile waits, and a HUP goes before it. With fewer workers the groups are steered away from the leaving
+// ones before the commit, so that a connection made after it is met by the new generation.
 
 import Vocabulary
 
@@ -46,6 +47,8 @@ extension Supervision {
         var leavers: Set<Child> = []
         /// How many workers the new generation has.
         var workers: Int
+        /// Whether the new generation has an admin process.
+        var hasAdmin: Bool
         var deadline: Int
     }
 
@@ -56,13 +59,24 @@ extension Supervision {
         return beginReloadIfWanted()
     }
 
+    /// There is a change of servers to make, or still one.
+    package mutating func change() -> [SupervisionAction] {
+        guard phase == .running else { return [] }
+        isChangeWanted = true
+        return beginReloadIfWanted()
+    }
+
     mutating func beginReloadIfWanted() -> [SupervisionAction] {
-        guard isReloadWanted, phase == .running, reload == .idle else { return [] }
+        guard isReloadWanted || isChangeWanted, phase == .running, reload == .idle else { return [] }
         for stage in stages.values {
             if case .starting = stage { return [] }
         }
-        isReloadWanted = false
         reload = .reading
+        guard isReloadWanted else {
+            isChangeWanted = false
+            return [.makeChange]
+        }
+        isReloadWanted = false
         return [.readConfiguration]
     }
 
@@ -74,21 +88,30 @@ extension Supervision {
     }
 
     /// The new configuration is read and built, and its sockets are bound for the positions that `plannedWorkers` says.
-    package mutating func configurationRead(workers wanted: Int, now: Int) -> [SupervisionAction] {
+    /// An admin process that is not there yet starts after the commit, so that it holds up nothing.
+    package mutating func configurationRead(
+        workers wanted: Int, hasAdmin: Bool = false, now: Int
+    ) -> [SupervisionAction] {
         precondition(reload == .reading)
         let workers = plannedWorkers(wanted)
+        guard workers > 0 else {
+            // After WINCH, while every slot still has a worker that leaves.
+            reload = .idle
+            return [.discard(reason: "there is no room for a worker until one that leaves is gone")]
+        }
         var actions: [SupervisionAction] = []
         if workers < wanted {
             actions.append(
                 .log(.warn, "\(workers) workers instead of \(wanted): the others wait until leaving ones are gone"))
         }
         let staying = members.prefix(workers)
-        let participants = ([.prober] + staying.map { Child.worker(slot: $0) }).filter { stages[$0] == .running }
+        let others: [Child] = hasAdmin ? [.prober, .admin] : [.prober]
+        let participants = (others + staying.map { Child.worker(slot: $0) }).filter { stages[$0] == .running }
         let free = (0..<slotCount).lazy.filter { [stages] in stages[.worker(slot: $0)] == nil }
         let joiners = Array(free.prefix(max(0, workers - members.count)))
         let talk = Talk(
             waiting: Set(participants + joiners.map { .worker(slot: $0) }), participants: Set(participants),
-            joiners: joiners, workers: workers, deadline: now + Supervision.talkMilliseconds)
+            joiners: joiners, workers: workers, hasAdmin: hasAdmin, deadline: now + Supervision.talkMilliseconds)
         reload = .talking(talk)
         actions += participants.map { .talk($0, position: position(of: $0)) }
         for (offset, slot) in joiners.enumerated() {
@@ -143,12 +166,27 @@ extension Supervision {
         for slot in talk.joiners { stages[.worker(slot: slot)] = .starting(deadline: talk.deadline) }
         if positionCount > talk.workers { actions.append(.steer(count: talk.workers)) }
         let children = talk.participants.union(talk.joiners.map { .worker(slot: $0) })
-        actions += inOrder(children).map { .commit($0) }
+        actions += inOrder(children).map { .commit($0) } + adoptAdmin(talk, now)
         talk.waiting = children
         talk.deadline = now + Supervision.talkMilliseconds
         reload = .committing(talk)
         if children.isEmpty { actions += commitsDone(talk, now) }
         return actions
+    }
+
+    /// Starts the admin process that the new generation is the first to have, or ends the one that it has not.
+    private mutating func adoptAdmin(_ talk: Talk, _ now: Int) -> [SupervisionAction] {
+        isAdminWanted = talk.hasAdmin
+        switch stages[.admin] {
+        case nil: return talk.hasAdmin ? [spawn(.admin, now)] : []
+        case .waiting:
+            if !talk.hasAdmin { stages[.admin] = nil }
+            return []
+        case .discarded, .starting, .running, .joining, .leaving:
+            guard !talk.hasAdmin else { return [] }
+            stages[.admin] = discarded(now)
+            return [.stop(.admin)]
+        }
     }
 
     mutating func commitAnswered(by child: Child, _ now: Int) -> [SupervisionAction] {

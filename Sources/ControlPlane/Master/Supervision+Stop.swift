@@ -9,6 +9,7 @@ extension Supervision {
         let actions = withdrawReload(now) + quitWorkers() + [.closePositions(count: 0)]
         phase = .quitting
         forgetWaiting(.prober)
+        forgetWaiting(.admin)
         return actions + endIfEmpty(now)
     }
 
@@ -35,18 +36,20 @@ extension Supervision {
         return actions + endIfEmpty(now)
     }
 
-    /// What the last death decides while we go down: the prober serves until the last worker is gone.
+    /// What the last death decides while we go down: prober and admin process serve until the last worker is gone.
     mutating func endIfEmpty(_ now: Int) -> [SupervisionAction] {
         if stages.isEmpty { return [.exit(code: exitCode)] }
-        guard phase == .quitting, stages.keys.elementsEqual([.prober]) else { return [] }
-        if case .discarded = stages[.prober] { return [] }
-        stages[.prober] = discarded(now)
-        return [.stop(.prober)]
+        guard phase == .quitting, !stages.keys.contains(where: \.isWorker) else { return [] }
+        return inOrder(stages.keys).compactMap { child in
+            if case .discarded = stages[child] { return nil }
+            stages[child] = discarded(now)
+            return .stop(child)
+        }
     }
 
     private mutating func quitWorkers() -> [SupervisionAction] {
         var actions: [SupervisionAction] = []
-        for child in inOrder(stages.keys) where child != .prober {
+        for child in inOrder(stages.keys) where child.isWorker {
             switch stages[child] {
             case .starting, .running, .leaving:
                 // A second `quit` to one that is leaving already does no harm.
@@ -67,6 +70,7 @@ extension Supervision {
     /// A reload that is not decided is given up without a word of its own; one that is decided needs no more care.
     private mutating func withdrawReload(_ now: Int) -> [SupervisionAction] {
         isReloadWanted = false
+        isChangeWanted = false
         switch reload {
         case .talking, .enlisting: return giveUp("shutting down", except: nil, now)
         case .idle, .reading: return []

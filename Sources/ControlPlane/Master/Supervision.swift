@@ -28,18 +28,29 @@ import Vocabulary
 package enum Child: Hashable, Sendable {
     case worker(slot: Int)
     case prober
+    /// Only where the configuration has `http {}`.
+    case admin
 
     package var name: String {
         switch self {
         case .worker: "worker process"
         case .prober: "prober process"
+        case .admin: "admin process"
+        }
+    }
+
+    var isWorker: Bool {
+        switch self {
+        case .worker: true
+        case .prober, .admin: false
         }
     }
 }
 
 /// What the master has to do, in order.
 package enum SupervisionAction: Sendable, Equatable {
-    /// Fork, and send the talk of the pending generation or of the one in use. `position` is -1 for the prober.
+    /// Fork, and send the talk of the pending generation or of the one in use. `position` is -1 where the child is no
+    /// worker.
     case spawn(Child, position: Int, isPending: Bool)
     /// Send the talk of the pending generation to a running child.
     case talk(Child, position: Int)
@@ -49,6 +60,9 @@ package enum SupervisionAction: Sendable, Equatable {
     case quit(Child)
     case stop(Child)
     case kill(Child)
+    /// Make the next change of servers in the configuration in use, and go on as with one that was read; answered by
+    /// the same two.
+    case makeChange
     /// Read the configuration; answered by `configurationRead` or `configurationUnusable`.
     case readConfiguration
     /// Make the new sockets listen, in the order of positions; answered by `enlisted` or `enlistFailed`.
@@ -103,8 +117,12 @@ package struct Supervision: Sendable {
     package internal(set) var reload = Reload.idle
     /// A HUP came that no reload has answered yet.
     package internal(set) var isReloadWanted = false
+    /// A change of servers waits for its turn.
+    package internal(set) var isChangeWanted = false
     /// False after WINCH, until a reload starts workers again.
     package internal(set) var areWorkersWanted = true
+    /// Whether the generation in use has something for the admin process to do.
+    package internal(set) var isAdminWanted = false
     /// Sockets a listener has, which is more than `members` after WINCH.
     package internal(set) var positionCount = 0
     package internal(set) var exitCode: Int32 = 0
@@ -121,11 +139,13 @@ package struct Supervision: Sendable {
 
     // MARK: Start
 
-    package mutating func start(workers: Int, now: Int) -> [SupervisionAction] {
+    package mutating func start(workers: Int, hasAdmin: Bool = false, now: Int) -> [SupervisionAction] {
         precondition(stages.isEmpty && workers <= slotCount)
         members = Array(0..<workers)
         positionCount = workers
-        return members.map { spawn(.worker(slot: $0), now) } + [spawn(.prober, now)]
+        isAdminWanted = hasAdmin
+        let others: [Child] = hasAdmin ? [.prober, .admin] : [.prober]
+        return members.map { spawn(.worker(slot: $0), now) } + others.map { spawn($0, now) }
     }
 
     mutating func spawn(_ child: Child, _ now: Int) -> SupervisionAction {
@@ -157,7 +177,7 @@ package struct Supervision: Sendable {
     package mutating func committed(_ child: Child, now: Int) -> [SupervisionAction] {
         if case .starting = stages[child] {
             stages[child] = .running
-            if child != .prober { hasEverServed = true }
+            if child.isWorker { hasEverServed = true }
         }
         return commitAnswered(by: child, now) + beginReloadIfWanted()
     }
@@ -166,7 +186,7 @@ package struct Supervision: Sendable {
         guard phase == .running else { return [] }
         switch stages[child] {
         case .starting:
-            if !hasEverServed, child != .prober {
+            if !hasEverServed, child.isWorker {
                 exitCode = 1
                 return [.log(.emerg, "\(child.name) cannot start: \(text)")] + stopAll(now)
             }
@@ -194,11 +214,13 @@ package struct Supervision: Sendable {
         switch stage {
         case .leaving, .discarded, .waiting:
             backOffs[child] = nil
+            // Sent away by one reload and wanted again by the next.
+            if child == .admin, isAdminWanted { stages[child] = .waiting(until: now) }
             actions += drained(child)
         case .joining:
             actions += giveUp("\(child.name) \(description) while it was preparing", except: child, now)
         case .running, .starting:
-            if isFatal, !hasEverServed, child != .prober {
+            if isFatal, !hasEverServed, child.isWorker {
                 exitCode = 1
                 return [.log(.emerg, "\(child.name) cannot run on this system, so there is nothing to serve with")]
                     + stopAll(now)
@@ -206,6 +228,11 @@ package struct Supervision: Sendable {
             stages[child] = .waiting(until: now)
             if isTalking(to: child) {
                 actions += giveUp("\(child.name) \(description) while it was preparing", except: child, now)
+            }
+            if isFatal, child == .admin {
+                stages[child] = nil
+                actions.append(.log(.alert, "there is no admin process until the next reload; all else goes on"))
+                return actions + commitAnswered(by: child, now) + tick(now)
             }
             let delay = backOffs[child, default: CrashBackOff()].died(at: now)
             stages[child] = .waiting(until: now + delay)
@@ -270,12 +297,13 @@ package struct Supervision: Sendable {
         return actions + beginReloadIfWanted()
     }
 
-    /// Actions come in one order, whatever a dictionary says: the prober, then workers by slot.
+    /// Actions come in one order, whatever a dictionary says: the prober, workers by slot, then the admin process.
     func inOrder(_ children: some Sequence<Child>) -> [Child] {
         func rank(_ child: Child) -> Int {
             switch child {
             case .worker(let slot): slot
             case .prober: -1
+            case .admin: .max
             }
         }
         return children.sorted { rank($0) < rank($1) }

@@ -3,6 +3,7 @@
 // A generation on its way: its bundle, the logs that come for it, and what building it brings. Built in slices, since
 // checks go on meanwhile; nothing of it counts before the commit.
 
+import ControlLink
 import Health
 import LinuxIO
 import Patterns
@@ -12,7 +13,7 @@ import TLSEngine
 
 /// What building a generation comes to.
 struct BuiltHealth {
-    let log: ProberLog
+    let log: ChildLog
     let plan: HealthPlan
     let slots: [PeerKey: PeerSlot]
     let contexts: [Shared<TLSClientSettings>: TLSClientContext]
@@ -60,7 +61,7 @@ final class PreparedHealth {
     }
 
     /// Gives the logs that came to their owner.
-    func moveLogs(to log: ProberLog) {
+    func moveLogs(to log: ChildLog) {
         for (index, number) in logs { log.open(index, Descriptor(number)) }
         logs = []
     }

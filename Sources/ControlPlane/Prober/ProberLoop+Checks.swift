@@ -2,6 +2,7 @@
 //
 // Starting checks when they are due, moving their connections on, and saying what came of them.
 
+import ControlLink
 import Health
 import LinuxIO
 import ProxyConfig
@@ -62,7 +63,7 @@ extension ProberLoop {
         if let change = finding.change { announce(change, wall, log) }
     }
 
-    func announce(_ change: PeerChange, _ wallMilliseconds: UInt64, _ log: ProberLog?) {
+    func announce(_ change: PeerChange, _ wallMilliseconds: UInt64, _ log: ChildLog?) {
         region.note(change.eventKind, wallMilliseconds: wallMilliseconds, text: change.eventText)
         log?.write(change.level, change.message, to: change.errorLogs)
     }

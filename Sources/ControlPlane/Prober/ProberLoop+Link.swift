@@ -95,7 +95,7 @@ extension ProberLoop {
             guard let slot = slots[key], region.health(slot) != state.shared else { continue }
             region.setHealth(state.shared, slot, wallMilliseconds: wallMilliseconds(), reason: [])
         }
-        let log = ProberLog(configuration, hostname: (try? Processes.hostname()) ?? "")
+        let log = ChildLog(configuration, hostname: (try? Processes.hostname()) ?? "")
         prepared.moveLogs(to: log)
         prepared.built = BuiltHealth(
             log: log, plan: plan, slots: slots, contexts: contexts, staples: staplePlan, known: known,

@@ -28,7 +28,7 @@ package func runProber(
         while !loop.isEnding { try loop.turn() }
         return 0
     } catch {
-        ProberLog.write(.alert, "prober process gives up (\(error.numberedText))", to: 2)
+        ChildLog.write(.alert, "prober process gives up (\(error.numberedText))", to: 2)
         return 1
     }
 }
@@ -50,7 +50,7 @@ package final class ProberLoop {
     /// One for each distinct `CheckDefinition.tls` of the roster.
     var contexts: [Shared<TLSClientSettings>: TLSClientContext] = [:]
     /// Nil before the first commit.
-    var log: ProberLog? = nil
+    var log: ChildLog? = nil
     var committed: UInt32? = nil
     var prepared: PreparedHealth? = nil
     /// What the link had no room for, in order.
@@ -157,6 +157,6 @@ package final class ProberLoop {
 
     /// A line about the process itself: to the main context's logs, or before there are any to standard error.
     func note(_ level: LogLevel, _ message: String) {
-        if let log { log.write(level, message) } else { ProberLog.write(level, message, to: 2) }
+        if let log { log.write(level, message) } else { ChildLog.write(level, message, to: 2) }
     }
 }

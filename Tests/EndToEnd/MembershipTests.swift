@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Servers that are added, drained, set and removed while Weir runs: in all workers when the API has answered, felt by
+// no session, and kept by a state file.
+
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+@Suite("membership at run time")
+struct MembershipTests {
+    private struct API {
+        let endpoint: Endpoint
+        let upstream: String
+
+        private var path: String { "/api/9/stream/upstreams/\(upstream)/servers/" }
+
+        struct Server: Decodable, Equatable {
+            var id: Int
+            var server: String
+            var weight: Int
+            var down: Bool
+            var drain: Bool
+        }
+
+        func servers() throws -> [Server] {
+            try JSONDecoder().decode([Server].self, from: Data(HTTPTestClient.get(path, at: endpoint).body))
+        }
+
+        @discardableResult
+        func call(_ method: String, _ id: Int? = nil, _ body: String = "") throws -> HTTPTestAnswer {
+            try HTTPTestClient.request(
+                method, path + (id.map { "\($0)" } ?? ""), at: endpoint,
+                fields: body.isEmpty ? [:] : ["Content-Type": "application/json"], body: body)
+        }
+
+        func add(_ broker: NullBroker, _ more: String = "") throws -> HTTPTestAnswer {
+            try call("POST", nil, "{\"server\":\"\(broker.endpoint.text)\"\(more)}")
+        }
+    }
+
+    private static func main(_ port: UInt16) -> String {
+        "http { server { listen 127.0.0.1:\(port); location /api { api write=on; } } }"
+    }
+
+    /// So many connections, spread over all workers by the kernel, closed again.
+    private static func knock(_ port: UInt16, _ count: Int = 24) throws {
+        for number in 0..<count {
+            try MQTTTestClient.connected(to: .ipv4(port), id: "knock-\(number)").disconnect()
+        }
+    }
+
+    @Test("add, drain, remove: in every worker when it is answered, and sessions go on")
+    func changes() async throws {
+        let first = try NullBroker()
+        let second = try NullBroker()
+        let ports = try PortRegistry.take(count: 2)
+        let stream = """
+            upstream brokers { zone brokers 64k; server \(first.endpoint.text); }
+            server { listen 127.0.0.1:\(ports[0]); proxy_pass brokers; }
+            """
+        try await withWeir(main: Self.main(ports[1]), stream: stream, workers: 3) { weir in
+            let api = API(endpoint: .ipv4(ports[1]), upstream: "brokers")
+            let standing = try (0..<4).map { try MQTTTestClient.connected(to: .ipv4(ports[0]), id: "standing-\($0)") }
+            let processes = weir.children
+
+            let added = try api.add(second, ",\"weight\":3")
+            #expect(added.status == 201, "\(added.text)")
+            #expect(try api.servers().map(\.weight) == [1, 3])
+            let ids = try api.servers().map(\.id)
+            // Whatever worker meets it, no new session comes to a drained server.
+            #expect(try api.call("PATCH", ids[0], "{\"drain\":true}").status == 200)
+            let before = first.connectionCount
+            try Self.knock(ports[0])
+            #expect(first.connectionCount == before)
+            #expect(second.connectionCount == 24)
+            for client in standing { try client.ping() }
+
+            // In service again.
+            #expect(try api.call("PATCH", ids[0], "{\"drain\":false}").status == 200)
+            try Self.knock(ports[0])
+            #expect(first.connectionCount > before)
+
+            // Removed: its sessions go on to their end, and no new one comes.
+            #expect(try api.call("DELETE", ids[0]).status == 200)
+            let last = first.connectionCount
+            try Self.knock(ports[0])
+            #expect(first.connectionCount == last)
+            for client in standing { try client.ping() }
+            #expect(try api.servers().map(\.id) == [ids[1]])
+
+            #expect(weir.children == processes, "no process was replaced")
+            try await weir.errorLine(with: "[notice]", "added to upstream \"brokers\", asked for by ", "127.0.0.1")
+            try await weir.errorLine(with: "removed from upstream \"brokers\"")
+
+            // What the configuration file says counts again after a HUP: there is no state file.
+            try await weir.reload()
+            #expect(try api.servers().map(\.server) == [first.endpoint.text])
+            try Self.knock(ports[0], 6)
+            #expect(first.connectionCount == last + 6)
+        }
+    }
+
+    @Test("what a configuration would be refused for is refused, with nginx's codes, and changes nothing")
+    func refused() async throws {
+        let broker = try NullBroker()
+        let ports = try PortRegistry.take(count: 2)
+        let stream = """
+            upstream brokers { zone brokers; server \(broker.endpoint.text); }
+            upstream fixed { server \(broker.endpoint.text); }
+            server { listen 127.0.0.1:\(ports[0]); proxy_pass brokers; }
+            """
+        try await withWeir(main: Self.main(ports[1]), stream: stream, workers: 2) { weir in
+            let api = API(endpoint: .ipv4(ports[1]), upstream: "brokers")
+            let before = try api.servers()
+            let bodies = [
+                ("{\"server\":\"127.0.0.1\"}", 400, "UpstreamBadAddress"),
+                ("{\"server\":\"127.0.0.1:1\",\"weight\":0}", 400, "UpstreamBadWeight"),
+                ("{\"server\":\"127.0.0.1:1\",\"fail_timeout\":\"soon\"}", 400, "UpstreamConfFormatError"),
+                ("{\"server\":\"127.0.0.1:1; } server { listen 1\"}", 400, "UpstreamBadAddress"),
+            ]
+            for (body, status, code) in bodies {
+                let answer = try api.call("POST", nil, body)
+                #expect(answer.status == status && answer.text.contains(code), "\(body): \(answer.text)")
+            }
+            let fixed = API(endpoint: .ipv4(ports[1]), upstream: "fixed")
+            #expect(try fixed.add(broker).text.contains("UpstreamStatic"))
+            // The last one of a group without state: such a configuration would not load.
+            #expect(try api.call("DELETE", before[0].id).status == 400)
+            #expect(try api.servers() == before)
+            try Self.knock(ports[0], 4)
+            #expect(broker.connectionCount == 4)
+        }
+    }
+
+    @Test("a state file keeps changes over reload, restart and a killed admin process")
+    func state() async throws {
+        let brokers = try (0..<2).map { _ in try NullBroker() }
+        let ports = try PortRegistry.take(count: 2)
+        let directory = try TemporaryDirectory()
+        let state = directory.path("brokers.state")
+        let stream = """
+            upstream brokers { zone brokers; state \(state); hash $remote_port consistent; }
+            server { listen 127.0.0.1:\(ports[0]); proxy_pass brokers; }
+            """
+        let api = API(endpoint: .ipv4(ports[1]), upstream: "brokers")
+        var kept: [API.Server] = []
+        try await withWeir(
+            in: directory, main: Self.main(ports[1]), stream: stream, workers: 2, expecting: ["exited on signal 9"]
+        ) { weir in
+            #expect(try api.servers() == [], "there is no file yet, and that is no error")
+            #expect(try api.add(brokers[0], ",\"weight\":5").status == 201)
+            #expect(try api.add(brokers[1], ",\"drain\":true").status == 201)
+            #expect(
+                contents(of: state) == """
+                    server \(brokers[0].endpoint.text) weight=5;
+                    server \(brokers[1].endpoint.text) drain;
+
+                    """)
+            kept = try api.servers()
+            #expect(kept.map(\.weight) == [5, 1] && kept.map(\.drain) == [false, true])
+            try await weir.reload()
+            #expect(try api.servers() == kept, "ids are kept, too")
+            kill(try #require(weir.admin), SIGKILL)
+            #expect(try api.servers() == kept)
+            try Self.knock(ports[0], 8)
+            #expect(brokers.map(\.connectionCount) == [8, 0])
+        }
+        try await withWeir(in: directory, main: Self.main(ports[1]), stream: stream, workers: 2) { weir in
+            #expect(try api.servers().map(\.server) == kept.map(\.server))
+            #expect(try api.servers().map(\.drain) == [false, true])
+            try Self.knock(ports[0], 4)
+            #expect(brokers.map(\.connectionCount) == [12, 0])
+            let names = try FileManager.default.contentsOfDirectory(atPath: directory.path)
+            #expect(!names.contains { $0.hasSuffix(".new") }, "\(names)")
+        }
+    }
+
+    @Test("changes that come at once and a HUP among them are all done or refused, none is lost")
+    func concurrent() async throws {
+        let broker = try NullBroker()
+        let ports = try PortRegistry.take(count: 2)
+        let directory = try TemporaryDirectory()
+        try directory.write("server \(broker.endpoint.text);\n", to: "brokers.state")
+        let stream = """
+            upstream brokers { zone brokers; state \(directory.path("brokers.state")); }
+            server { listen 127.0.0.1:\(ports[0]); proxy_pass brokers; }
+            """
+        try await withWeir(in: directory, main: Self.main(ports[1]), stream: stream, workers: 2) { weir in
+            let api = API(endpoint: .ipv4(ports[1]), upstream: "brokers")
+            let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
+                for number in 1...12 {
+                    group.addTask {
+                        try api.call("POST", nil, "{\"server\":\"127.0.0.1:\(number)\",\"down\":true}").status
+                    }
+                }
+                weir.send(SIGHUP)
+                return try await group.reduce(into: [Int]()) { $0.append($1) }
+            }
+            #expect(statuses.allSatisfy { $0 == 201 }, "\(statuses)")
+            try await weir.errorLine(with: "weir.conf applied; generation ")
+            let names = try api.servers().map(\.server)
+            #expect(Set(names) == Set([broker.endpoint.text] + (1...12).map { "127.0.0.1:\($0)" }))
+            try Self.knock(ports[0], 6)
+            #expect(broker.connectionCount == 6)
+        }
+    }
+}
