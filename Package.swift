@@ -183,7 +183,9 @@ let package = Package(
         tests("SessionCoreTests", ["SessionCore", "Vocabulary"]),
         tests(
             "DataPlaneTests",
-            ["DataPlane", "ControlLink", "CShared", "LinuxIO", "ProxyConfig", "SharedState", "TLSEngine", "Vocabulary"]),
+            [
+                "DataPlane", "ControlLink", "CShared", "LinuxIO", "ProxyConfig", "SharedState", "TLSEngine", "Vocabulary",
+            ]),
         .target(
             name: "CTestTLS", path: "Tests/CTestTLS", cSettings: c,
             linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),

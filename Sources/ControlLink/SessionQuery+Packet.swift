@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Queries and answers as the bytes of one packet. Layout, little-endian: the query's number (4), kind (1), then what the
-// kind has. A packet that says more, less or anything else is none.
+// Queries and answers as the bytes of one packet. Layout, little-endian: the query's number (4), kind (1), then what
+// the kind has. A packet that says more, less or anything else is none.
 
 import Vocabulary
 

@@ -8,8 +8,8 @@
 //                                       ←     end(number, next): all was looked at, or the limit is reached
 //                                       ←     refused(number): instead of all that; the query made no sense
 //
-// A worker answers one query after the other, in the order of asking. It never waits for a reader: parts that do not fit
-// the socket hold up the query, and nothing else. Times are ages, so that the two need not agree about a clock.
+// A worker answers one query after the other, in the order of asking. It never waits for a reader: parts that find no
+// room in the socket hold up the query, and nothing else. Times are ages, so that the two need not agree about a clock.
 
 import Vocabulary
 

@@ -14,7 +14,7 @@ struct OpenQuestion {
     var slot: Int
     /// Sessions that were told of.
     var found = 0
-    /// Of `topBytes`, while slots are looked at: who moved most so far. Then: who is left to be told of, the last first.
+    /// Of `topBytes`, while slots are looked at: who moved most so far. Then: who is still to be told, the last first.
     var best: [Mover] = []
     var isSorted = false
     /// Packets that the socket has not taken, the next one first.
