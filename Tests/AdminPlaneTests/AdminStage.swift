@@ -17,8 +17,12 @@ import Vocabulary
 /// Answers changes with what the test gave it, and remembers them.
 final class ScriptedControl: AdminControl {
     typealias Script = @Sendable (MembershipChange) async -> Result<[Int], AdminRefusal>
+    typealias AnswerScript = @Sendable (SessionQuery, Int) -> WorkerSessions
     private struct State {
         var changes: [MembershipChange] = []
+        var queries: [SessionQuery] = []
+        var workers = 1
+        var answer: AnswerScript = { _, worker in WorkerSessions(worker: worker) }
         var script: Script = { _ in .failure(AdminRefusal(.failed, "the test did not say")) }
     }
     private let state = Mutex(State())
@@ -27,8 +31,19 @@ final class ScriptedControl: AdminControl {
 
     func perform(_ script: @escaping Script) { state.withLock { $0.script = script } }
 
-    /// No worker is there to be asked.
-    func ask(_ query: SessionQuery, workers: Set<Int>?) async -> [WorkerSessions] { [] }
+    var queries: [SessionQuery] { state.withLock { $0.queries } }
+
+    func answer(workers: Int, _ script: @escaping AnswerScript) {
+        state.withLock { ($0.workers, $0.answer) = (workers, script) }
+    }
+
+    func ask(_ query: SessionQuery, workers: Set<Int>?) async -> [WorkerSessions] {
+        let (count, script) = state.withLock { state in
+            state.queries.append(query)
+            return (state.workers, state.answer)
+        }
+        return (0..<count).filter { workers?.contains($0) ?? true }.map { script(query, $0) }
+    }
 
     func change(_ change: MembershipChange) async throws(AdminRefusal) -> [Int] {
         let script = state.withLock { state in

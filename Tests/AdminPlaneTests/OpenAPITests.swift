@@ -2,6 +2,7 @@
 //
 // The document beside the API, held against real answers: every path that it describes answers, and as it says.
 
+import ControlLink
 import Foundation
 import ProxyConfig
 import SharedState
@@ -36,6 +37,18 @@ import Vocabulary
             [.api()], upstreams: [APITests.upstream], zones: ["mqtt"]
         ) { stage in
             try fill(stage)
+            stage.control.answer(workers: 1) { _, worker in
+                var facts = SessionFacts(id: SessionID(run: 7, number: 128), phase: .forwarding)
+                facts.clientID = Array("sensor".utf8)
+                facts.client = IPEndpoint(address: IPAddress(ipv4: 0x0A01_0203), port: 55_555)
+                facts.keepAlive = 60
+                facts.mqttLevel = 5
+                facts.peer = 0
+                facts.broker = "10.0.0.1:1883"
+                var answer = WorkerSessions(worker: worker)
+                answer.sessions = [facts]
+                return answer
+            }
             try await body(stage)
         }
     }

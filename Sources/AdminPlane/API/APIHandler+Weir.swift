@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What nginx's API has not: the last events.
+// What nginx's API has not: which endpoints there are, and the last events. Sessions stand in APIHandler+Sessions.
 
 import HTTPTypes
 import SharedState
@@ -37,14 +37,18 @@ extension EventKind {
 
 extension APIHandler {
     func answerWeir(_ request: AdminRequest, _ path: [String]) async throws(APIError) -> APIAnswer {
-        switch path {
-        case []:
+        switch (path.first, path.count) {
+        case (nil, _):
             try request.allow(.get)
-            return APIAnswer(value: ["events"], shape: .list)
-        case ["events"]:
+            return APIAnswer(value: ["clients", "events", "sessions", "top"], shape: .list)
+        case ("events", 1):
             try request.allow(.get)
             let count = try request.number("count", 1...1000) ?? 100
             return .list(context.region.events(last: count).map { EventFigures($0) })
+        case ("sessions", 1): return try await sessions(request)
+        case ("sessions", 2): return try await endSession(request, path[1])
+        case ("clients", 2): return try await client(request, path[1])
+        case ("top", 1): return try await top(request)
         default: throw .pathNotFound
         }
     }

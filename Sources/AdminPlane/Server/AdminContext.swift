@@ -11,6 +11,8 @@ package final class AdminContext: Sendable {
     package let region: SharedRegion
     package let control: any AdminControl
     private let present: Mutex<(configuration: Configuration, revision: UInt64)>
+    /// Rings of one revision, by upstream, made when somebody asks for them.
+    private let rings = Mutex<(revision: UInt64, placements: [String: Placement])>((0, [:]))
 
     package init(configuration: Configuration, region: SharedRegion, control: any AdminControl) {
         self.region = region
@@ -26,5 +28,23 @@ package final class AdminContext: Sendable {
 
     func adopt(_ configuration: Configuration) {
         present.withLock { $0 = (configuration, $0.revision + 1) }
+    }
+
+    /// The committed configuration, and the ring of an upstream of it.
+    var placements: (Configuration, (Upstream) throws(Placement.Unknown) -> Placement) {
+        let (configuration, revision) = present.withLock { $0 }
+        return (
+            configuration,
+            { [self] upstream throws(Placement.Unknown) in
+                let known = rings.withLock { $0.revision == revision ? $0.placements[upstream.name] : nil }
+                if let known { return known }
+                let made = try Placement(upstream)
+                rings.withLock { rings in
+                    if rings.revision < revision { rings = (revision, [:]) }
+                    if rings.revision == revision { rings.placements[upstream.name] = made }
+                }
+                return made
+            }
+        )
     }
 }
