@@ -8,7 +8,8 @@ import Testing
 
 @Suite struct DemoPictureTests {
     static let picture = DemoPicture(
-        weirPort: 11_883, securePort: 8_883, brokerPort: 18_831, folder: "/tmp/weir-demo-abcdef", hasIPv6: true,
+        weirPort: 11_883, securePort: 8_883, brokerPort: 18_831, page: "http://127.0.0.1:8080/",
+        folder: "/tmp/weir-demo-abcdef", hasIPv6: true,
         generation: 3, isWeirRunning: true,
         brokers: [
             DemoPicture.Broker(number: 1, address: "127.0.0.1:18831", isRunning: true, state: .up, sessionsNow: 4),
@@ -36,6 +37,12 @@ import Testing
         #expect(try #require(Self.line("1  ")).contains("● up"))
         let second = try #require(Self.line("2  "))
         #expect(second.contains("● unhealthy") && second.contains("stopped") && second.contains("111"))
+    }
+
+    @Test("the first line has the dashboard's address, and fits 80 columns")
+    func head() throws {
+        let first = try #require(Self.picture.lines(height: 60).first).plainText
+        #expect(first.contains(" http://127.0.0.1:8080/ ") && first.count <= 80)
     }
 
     @Test("a sensor's row says its broker, its LED and its last reading")

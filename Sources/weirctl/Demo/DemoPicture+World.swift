@@ -11,6 +11,7 @@ extension DemoPicture {
         weirPort = world.ports.weir
         securePort = world.ports.secure
         brokerPort = world.ports.brokers[0]
+        page = world.page
         folder = world.certificates.folder
         hasIPv6 = world.ports.hasIPv6
         generation = world.generation()

@@ -45,6 +45,8 @@ struct DemoPicture {
     var weirPort: UInt16
     var securePort: UInt16
     var brokerPort: UInt16
+    /// The dashboard's address, for a browser.
+    var page: String
     /// Where the certificates are.
     var folder: String
     var hasIPv6: Bool
@@ -75,6 +77,7 @@ struct DemoPicture {
 
     private var head: [StyledLine] {
         var line = StyledLine(" Weir demo ", .heading)
+        line.append("  \(page)", .bold)
         line.append("  MQTT at 127.0.0.1:\(weirPort)\(hasIPv6 ? " and [::1]:\(weirPort)" : "")")
         if isWeirRunning {
             line.append("   generation \(generation.map(String.init) ?? "-")")

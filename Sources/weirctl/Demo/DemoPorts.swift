@@ -14,6 +14,8 @@ struct DemoPorts: Equatable {
     var weir: UInt16
     /// Weir's TLS listener, on IPv4 only.
     var secure: UInt16
+    /// Weir's dashboard and API, on IPv4 only.
+    var dashboard: UInt16
     /// False where IPv6 is switched off.
     var hasIPv6: Bool
 
@@ -24,17 +26,22 @@ struct DemoPorts: Equatable {
             return nil
         }
         guard let secure = firstFree(from: 8_883, { isFree(ipv4, $0) }) else { return nil }
+        // Where `weir top` and its like look by themselves.
+        guard let dashboard = firstFree(from: 8_080, { $0 != secure && isFree(ipv4, $0) }) else { return nil }
         var brokers: [UInt16] = []
         while brokers.count < 3 {
             let start = brokers.last.map { $0 + 1 } ?? 18_831
-            guard let port = firstFree(from: start, { $0 != secure && isFree(ipv4, $0) }) else { return nil }
+            guard let port = firstFree(from: start, { ![secure, dashboard].contains($0) && isFree(ipv4, $0) }) else {
+                return nil
+            }
             brokers.append(port)
         }
-        return DemoPorts(brokers: brokers, weir: weir, secure: secure, hasIPv6: hasIPv6)
+        return DemoPorts(brokers: brokers, weir: weir, secure: secure, dashboard: dashboard, hasIPv6: hasIPv6)
     }
 
     var brokerEndpoints: [IPEndpoint] { brokers.map { IPEndpoint(address: Self.ipv4, port: $0) } }
     var weirSecure: IPEndpoint { IPEndpoint(address: Self.ipv4, port: secure) }
+    var weirHTTP: IPEndpoint { IPEndpoint(address: Self.ipv4, port: dashboard) }
     var weirIPv4: IPEndpoint { IPEndpoint(address: Self.ipv4, port: weir) }
     var weirIPv6: IPEndpoint? { hasIPv6 ? IPEndpoint(address: Self.ipv6, port: weir) : nil }
 

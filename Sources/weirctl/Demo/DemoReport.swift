@@ -11,6 +11,7 @@ struct DemoReport {
 
     func run() throws(DemoFault) {
         try world.start()
+        say("Look    \(world.page) in a browser: brokers, sessions and events, live")
         for line in DemoPicture(of: world, now: monotonicMilliseconds()).joinIn { say(line) }
         while true {
             _ = world.wait(Self.periodMilliseconds) { false }

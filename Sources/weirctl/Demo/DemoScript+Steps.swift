@@ -88,6 +88,20 @@ extension DemoScript {
         return Victim(broker: broker, sensors: sensors, killedAt: killedAt)
     }
 
+    static func look(_ world: DemoWorld, _ victim: Victim) throws(Failure) {
+        let reader = PageReader(endpoint: world.ports.weirHTTP)
+        let name = victim.broker.endpoint.text
+        let reason = "\"reason\":\"\(world.report(of: victim.broker)?.reason ?? "none")\""
+        for (path, texts) in [
+            ("/", ["200 OK", "<title>Weir</title>"]),
+            ("/events", ["event: state", name, "\"state\":\"unhealthy\"", reason]),
+            ("/api/9/stream/upstreams/brokers", ["200 OK", name, "\"state\":\"unhealthy\""]),
+        ] {
+            guard reader.get(path, until: texts, milliseconds: 3000) == nil else { continue }
+            throw Failure(expected: "\(texts) at \(path)", seen: "not within 3 s")
+        }
+    }
+
     /// Tried anew each second: a broker that failed a connection stays out until its `fail_timeout` has passed.
     static func comeBack(_ world: DemoWorld, _ victim: Victim) throws(Failure) {
         var nextRound: UInt64 = 0

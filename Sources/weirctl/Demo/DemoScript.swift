@@ -62,6 +62,10 @@ struct DemoScript {
                     Self.healthText(world)
                 }
             }
+            try step("the dashboard is there, and it and the API show the dead broker with the check's reason") {
+                world throws(Failure) in
+                try Self.look(world, victim)
+            }
             try step("the remaining brokers are joined") { world throws(Failure) in
                 // Mosquitto looks for another bridge every five seconds.
                 let rest = world.observers.filter { $0.link.clientID != "observer-\(victim.broker.number)" }
@@ -114,7 +118,7 @@ struct DemoScript {
                         expected: "weir exited with code 0", seen: "weir " + (ended?.text ?? "was gone before"))
                 }
                 let ports = world.ports
-                let weirs = [ports.weirIPv4, ports.weirIPv6, ports.weirSecure].compactMap { $0 }
+                let weirs = [ports.weirIPv4, ports.weirIPv6, ports.weirSecure, ports.weirHTTP].compactMap { $0 }
                 let left = (weirs + ports.brokerEndpoints).filter { DemoWorld.accepts($0) }
                 guard left.isEmpty else {
                     throw Failure(expected: "nobody listens", seen: left.map(\.text).joined(separator: ", "))

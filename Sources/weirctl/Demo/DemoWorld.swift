@@ -129,6 +129,9 @@ final class DemoWorld {
         }
     }
 
+    /// Where people look.
+    var page: String { "http://\(ports.weirHTTP.text)/" }
+
     // MARK: Doings
 
     func note(_ text: String) {

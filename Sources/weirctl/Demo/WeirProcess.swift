@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The Weir in front of the brokers, with the configuration that people would write for it: devices stay with the broker
-// that their client id hashes to, a broker that does not answer CONNECT gets none, and
-// applications come through TLS, each with a certificate.
+// that their client id hashes to, a broker that does not answer CONNECT gets none, applications come through TLS, each
+// with a certificate, and people look at all of it in a browser.
 
 import Glibc
 import LinuxIO
@@ -81,6 +81,15 @@ final class WeirProcess {
 
             events { }
 
+            http {
+                server {
+                    listen \(ports.weirHTTP.text);
+                    location / { dashboard; }
+                    location /api/ { api write=on; }
+                    location /metrics { prometheus; }
+                }
+            }
+
             stream {
                 log_format mqtt '$remote_addr [$time_local] $status $session_time s '
                                 'client=$mqtt_preread_clientid cert=$ssl_client_cn upstream=$upstream_addr '
@@ -100,6 +109,7 @@ final class WeirProcess {
 
                 server {
                     \(listens.joined(separator: "\n        "))
+                    status_zone sensors;
                     mqtt_preread on;
                     proxy_pass brokers;
                     proxy_connect_timeout 1s;
@@ -109,6 +119,7 @@ final class WeirProcess {
 
                 server {
                     listen \(ports.weirSecure.text) ssl;
+                    status_zone office;
                     ssl_certificate \(certificates.path(DemoCertificates.Name.server));
                     ssl_certificate_key \(certificates.path(DemoCertificates.Name.serverKey));
                     ssl_client_certificate \(certificates.path(DemoCertificates.Name.authority));
