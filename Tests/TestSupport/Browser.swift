@@ -145,6 +145,22 @@ package final class Browser: Sendable {
         return entries.filter { $0["level"] as? String == "SEVERE" }.map { "\($0["message"] ?? "")" }
     }
 
+    /// A part of the page as screen readers get it.
+    package struct AccessiblePart: Sendable {
+        package var role: String
+        package var name: String
+    }
+
+    /// What Chromium makes of the page for them, without what it leaves out.
+    package func accessibilityTree() throws -> [AccessiblePart] {
+        let answer = try command("Accessibility.getFullAXTree", [:]) as? [String: Any]
+        return (answer?["nodes"] as? [[String: Any]] ?? []).compactMap { node in
+            guard node["ignored"] as? Bool != true else { return nil }
+            func text(_ key: String) -> String { (node[key] as? [String: Any])?["value"] as? String ?? "" }
+            return AccessiblePart(role: text("role"), name: text("name"))
+        }
+    }
+
     // MARK: The protocol
 
     @discardableResult
