@@ -6,6 +6,7 @@
 import ControlLink
 import Dispatch
 import LinuxIO
+import NIOCore
 import ProxyConfig
 import SharedState
 import Synchronization
