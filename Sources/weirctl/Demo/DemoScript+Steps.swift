@@ -6,6 +6,7 @@
 import Glibc
 import LinuxIO
 import MQTTClient
+import SharedState
 import TLSEngine
 import Vocabulary
 
