@@ -100,7 +100,8 @@ let package = Package(
         library(
             "AdminPlane",
             [
-                "CPasswords", "Vocabulary", "Balancing", "ProxyConfig", "LinuxIO", "SharedState", "ControlLink",
+                "CPasswords", "Vocabulary", "Balancing", "Patterns", "ProxyConfig", "LinuxIO", "SharedState",
+                "ControlLink",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
@@ -119,9 +120,13 @@ let package = Package(
         .executableTarget(
             name: "weirctl",
             dependencies: [
-                "AdminPlane", "Certificates", "MQTTClient", "MQTTWire", "ProxyConfig", "TLSEngine", "LinuxIO",
-                "SharedState", "Vocabulary",
+                "AdminPlane", "Certificates", "ControlPlane", "MQTTClient", "MQTTWire", "ProxyConfig", "TLSEngine",
+                "LinuxIO", "SharedState", "Vocabulary",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ], swiftSettings: swift),
 
         // Measurement: not part of what is installed.
@@ -161,7 +166,7 @@ let package = Package(
                 "AdminPlane", "ControlLink", "LinuxIO", "ProxyConfig", "SharedState", "TestSupport", "Vocabulary",
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "HTTPTypes", package: "swift-http-types"),
             ]),
-        tests("WeirctlTests", ["weirctl", "LinuxIO", "Vocabulary"]),
+        tests("WeirctlTests", ["weirctl", "AdminPlane", "LinuxIO", "ProxyConfig", "Vocabulary"]),
         .target(
             name: "TestSupport", dependencies: ["MQTTWire", "CLinux", "CTestTLS"], path: "Tests/TestSupport",
             swiftSettings: swift),

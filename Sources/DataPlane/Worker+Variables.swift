@@ -62,31 +62,12 @@ extension Worker where K: ~Copyable {
     private func append(_ map: MapTable, of slot: Int, to output: inout [UInt8]) {
         var source: [UInt8] = []
         append(map.source, of: slot, to: &source)
-        let folded = source.map(MapKey.lowercased)
-        if let value = map.exact[folded] ?? masked(folded, in: map) {
-            return append(value, of: slot, to: &output)
-        }
+        if let value = map.value(named: source) { return append(value, of: slot, to: &output) }
         for expression in map.expressions {
             guard let groups = matching.groups(of: expression.pattern, in: source) else { continue }
             return append(expression.value, of: slot, captures: groups, to: &output)
         }
         append(map.defaultValue, of: slot, to: &output)
-    }
-
-    /// `hostnames`: the longest `*.suffix`, then the longest `prefix.*`.
-    private func masked(_ name: [UInt8], in map: MapTable) -> Template? {
-        let dot = UInt8(ascii: ".")
-        if !map.prefixMasks.isEmpty {
-            for index in name.indices where name[index] == dot {
-                if let value = map.prefixMasks[Array(name[index...])] { return value }
-            }
-        }
-        if !map.suffixMasks.isEmpty {
-            for index in name.indices.reversed() where name[index] == dot {
-                if let value = map.suffixMasks[Array(name[...index])] { return value }
-            }
-        }
-        return nil
     }
 
     // MARK: - Built-in variables

@@ -10,5 +10,8 @@ import Vocabulary
 struct Weirctl: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "weirctl", abstract: "Tools around Weir, the IoT load balancer.", version: weirVersion,
-        subcommands: [DemoCommand.self, AdminCommand.self])
+        subcommands: [
+            RouteCommand.self, WhereCommand.self, TopCommand.self, ServersCommand.self, DemoCommand.self,
+            AdminCommand.self,
+        ])
 }

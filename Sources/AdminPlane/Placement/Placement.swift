@@ -41,7 +41,13 @@ package struct Placement: Sendable {
     package func server(
         of clientID: String, isOpen: (Int) -> Bool = { _ in true }
     ) throws(Unknown) -> Int {
-        let key = try self.key(of: clientID)
+        try server(forKey: try key(of: clientID), isOpen: isOpen)
+    }
+
+    /// As above, for a key that is known.
+    package func server(
+        forKey key: [UInt8], isOpen: (Int) -> Bool = { _ in true }
+    ) throws(Unknown) -> Int {
         var peers = upstream.peers.indices.map { index in
             let peer = upstream.peers[index]
             var state = PeerState(weight: Int32(clamping: peer.weight))

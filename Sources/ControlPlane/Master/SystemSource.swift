@@ -7,20 +7,22 @@ import LinuxIO
 import ProxyConfig
 import Vocabulary
 
-struct SystemSource: ConfigurationSource {
-    mutating func file(_ path: String) -> Result<[UInt8], SourceFault> {
+package struct SystemSource: ConfigurationSource {
+    package init() {}
+
+    package mutating func file(_ path: String) -> Result<[UInt8], SourceFault> {
         do throws(Errno) { return .success(try Files.read(path)) } catch {
             return .failure(SourceFault(code: error.rawValue, reason: error.text))
         }
     }
 
-    mutating func expand(_ mask: String) -> Result<[String], SourceFault> {
+    package mutating func expand(_ mask: String) -> Result<[String], SourceFault> {
         do throws(Errno) { return .success(try Files.expand(mask)) } catch {
             return .failure(SourceFault(code: error.rawValue, reason: error.text))
         }
     }
 
-    mutating func addresses(of host: String) -> Result<[IPAddress], SourceFault> {
+    package mutating func addresses(of host: String) -> Result<[IPAddress], SourceFault> {
         do throws(NameFault) { return .success(try Names.addresses(of: host)) } catch {
             return .failure(SourceFault(code: error.code, reason: error.text))
         }

@@ -32,4 +32,23 @@ package struct MapTable: Sendable {
         self.variable = variable
         self.source = source
     }
+
+    /// The value of a name: exact, or by `hostnames` the longest `*.suffix`, then the longest `prefix.*`. Nil: the
+    /// expressions are next, and then the default.
+    package func value(named source: [UInt8]) -> Template? {
+        let name = source.lowercasedASCII
+        if let value = exact[name] { return value }
+        let dot = UInt8(ascii: ".")
+        if !prefixMasks.isEmpty {
+            for index in name.indices where name[index] == dot {
+                if let value = prefixMasks[Array(name[index...])] { return value }
+            }
+        }
+        if !suffixMasks.isEmpty {
+            for index in name.indices.reversed() where name[index] == dot {
+                if let value = suffixMasks[Array(name[...index])] { return value }
+            }
+        }
+        return nil
+    }
 }

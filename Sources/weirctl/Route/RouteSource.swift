@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A configuration as it stands in its files, for questions about it. What only the master may read (keys, passwords) is
+// not read: no route depends on it.
+
+import ControlPlane
+import LinuxIO
+import ProxyConfig
+import Vocabulary
+
+struct RouteSource: ConfigurationSource {
+    private var system = SystemSource()
+
+    /// Whatever a secret has to look like: a user with a password, a passphrase, a ticket key of 80 bytes.
+    private static let placeholder = Array(("none:" + String(repeating: "-", count: 75)).utf8)
+
+    mutating func file(_ path: String) -> Result<[UInt8], SourceFault> { system.file(path) }
+    mutating func secret(_ path: String) -> Result<[UInt8], SourceFault> { .success(Self.placeholder) }
+    mutating func expand(_ mask: String) -> Result<[String], SourceFault> { system.expand(mask) }
+    mutating func addresses(of host: String) -> Result<[IPAddress], SourceFault> { system.addresses(of: host) }
+
+    /// Nil for the file that stands where Weir looks by itself.
+    static func load(_ file: String?, prefix: String?) throws(CommandFault) -> Configuration {
+        let working = (try? Files.workingDirectory()) ?? "/"
+        let folder = working.hasSuffix("/") ? working : working + "/"
+        let prefix = prefix.map { Places.path($0, under: folder) } ?? Places.defaultPrefix
+        let path =
+            file.map { Places.path($0, under: folder) }
+            ?? Places.path(Places.defaultConfigurationFile, under: prefix.hasSuffix("/") ? prefix : prefix + "/")
+        let options = ConfigurationOptions(
+            file: path, prefix: prefix, hostname: (try? Processes.hostname()) ?? "")
+        var source = RouteSource()
+        let outcome = ConfigurationBuilder.buildAll(&source, options: options)
+        guard let configuration = outcome.configuration else {
+            throw CommandFault(outcome.render() + "weirctl: configuration file \(path) is not valid")
+        }
+        return configuration
+    }
+}
