@@ -19,7 +19,7 @@ struct WhereCommand: ParsableCommand {
         try CommandFault.reporting { () throws(CommandFault) in
             let figures = try options.client().get(
                 ClientFigures.self, "/weir/clients/" + APIClient.escaped(clientID))
-            if options.json { say(try JSONText.of(figures)) } else { figures.lines().forEach { say($0) } }
+            for line in options.json ? [try JSONText.of(figures)] : figures.lines() { say(line) }
             for fault in figures.faults { sayError("worker \(fault.worker) did not answer: \(fault.text)") }
             guard !figures.sessions.isEmpty else { throw CommandFault("", .nothingFound) }
         }

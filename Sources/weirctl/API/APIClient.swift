@@ -4,6 +4,7 @@
 // time and in bytes. What the API says no to comes back as its own words.
 
 import Foundation
+import LinuxIO
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -119,11 +120,10 @@ struct APIClient {
     }
 
     private static func words(_ error: any Error) -> String {
-        if let failed = error as? NIOConnectionError {
-            return failed.connectionErrors.map { "\($0.error)" }.joined(separator: "; ")
-        }
-        if let failed = error as? IOError { return "\(failed)" }
-        return "\(error)"
+        let causes = (error as? NIOConnectionError)?.connectionErrors.map(\.error) ?? [error]
+        return causes.map { cause in
+            (cause as? IOError).map { Errno(rawValue: $0.errnoCode).text } ?? "\(cause)"
+        }.joined(separator: "; ")
     }
 
     /// The API's error object, where it is one.

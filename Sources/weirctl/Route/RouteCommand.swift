@@ -10,11 +10,11 @@ struct RouteCommand: ParsableCommand {
         commandName: "route",
         abstract: "Which broker would this client id get? Needs a configuration, and no running Weir.",
         discussion: """
-            The choice is the workers' own: consistent hashing, weights, servers that are down, map and set. Brokers are \
-            taken to be alive unless --dead says otherwise. Files that only the master may read are not read. A relative \
-            FILE is below the working directory.
-            Exit codes: 0 a broker is known for every server block; 1 the configuration is not valid; 3 the client id \
-            does not decide, or there is no such server; 64 wrong usage.
+            The choice is the workers' own: consistent hashing, weights, servers that are down, map and set. Brokers \
+            are taken to be alive unless --dead says otherwise. Files that only the master may read are not read. A \
+            relative FILE is below the working directory.
+            Exit codes: 0 a broker is known for every server block; 1 the configuration is not valid; 3 the client \
+            id does not decide, or there is no such server; 64 wrong usage.
             """)
 
     @Argument(help: "The client id of the CONNECT.")

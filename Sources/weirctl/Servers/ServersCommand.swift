@@ -10,8 +10,9 @@ struct ServersCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "servers", abstract: "Brokers: list them, drain them, take them down and up, weigh them.",
         discussion: """
-            A server is named by its address or by its name in the configuration, with or without the port. Changes need \
-            an API with write=on; all workers have them when the command ends. With state FILE they outlive a reload.
+            A server is named by its address or by its name in the configuration, with or without the port. Changes \
+            need an API with write=on; all workers have them when the command ends. With state FILE they outlive a \
+            reload.
             Exit codes: 0 done; 3 no such server or upstream; 1 no answer or a refusal; 64 wrong usage.
             """,
         subcommands: [List.self, Drain.self, Down.self, Up.self, Weight.self], defaultSubcommand: List.self)

@@ -10,8 +10,8 @@ struct TopCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "top", abstract: "A live table of brokers, sessions and rates.",
         discussion: """
-            q or Ctrl-C ends it. With --once, or where the output is no terminal, one table is printed, with rates of one \
-            interval. Exit codes: 0; 1 no answer; 64 wrong usage.
+            q or Ctrl-C ends it. With --once, or where the output is no terminal, one table is printed, with rates \
+            of one interval. Exit codes: 0; 1 no answer; 64 wrong usage.
             """)
 
     @Flag(help: "Print one table and end.")
