@@ -60,7 +60,8 @@ static int seal_unsealed(ctls_connection *connection) {
         return SSL_ERROR_NONE;
     }
     size_t written = 0;
-    int result = SSL_write_ex(connection->ssl, waiting->bytes + waiting->start, waiting->end - waiting->start, &written);
+    const uint8_t *start = waiting->bytes + waiting->start;
+    int result = SSL_write_ex(connection->ssl, start, waiting->end - waiting->start, &written);
     if (result != 1) {
         return SSL_get_error(connection->ssl, result);
     }

@@ -223,7 +223,7 @@ extension Worker where K: ~Copyable {
 
     // MARK: - The end
 
-    /// A direction has ended: close_notify follows its last byte. True where the target has no room for all of that yet;
+    /// A direction has ended: close_notify follows its last byte. True where the target has no room for all of it yet;
     /// then it waits as any byte does, as long as the session may be idle, and the direction ends once more behind it.
     mutating func goodbyeWaits(_ way: Way, of slot: Int) -> Bool {
         guard let tls = way == .upload ? sessions[slot].brokerTLS : sessions[slot].clientTLS else { return false }

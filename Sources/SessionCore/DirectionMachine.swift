@@ -176,7 +176,7 @@ package struct DirectionMachine: Sendable, BitwiseCopyable {
         isLinkBroken = false
     }
 
-    /// The target is told of the end in `count` bytes that its socket has no room for: `finish` comes again behind them.
+    /// The target is told the end in `count` bytes that its socket has no room for; `finish` comes again behind them.
     package mutating func finishesBehind(_ count: Int) -> DirectionAction {
         precondition(state == .ended && pendingBytes == 0 && count > 0)
         state = .draining

@@ -162,8 +162,8 @@ import ProxyConfig
     package var hasInput: Bool { unsafe ctls_has_input(handle) != 0 }
 
     /// What waits inside, then `plain` encrypted. With `output.count >= plain.count + sealSlack` everything fits that a
-    /// peer can ask for in ordinary traffic; what does not fit waits, and `outputBytes` tells. Where the peer has sent a
-    /// message in part, `plain` waits for the `open` that brings the rest. Nil: failed.
+    /// peer can ask for in ordinary traffic; what does not fit waits, and `outputBytes` tells. Where the peer has sent
+    /// a message in part, `plain` waits for the `open` that brings the rest. Nil: failed.
     package func seal(_ plain: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) -> Int? {
         let count = unsafe ctls_seal(handle, plain.baseAddress, plain.count, output.baseAddress, output.count)
         return count < 0 ? nil : Int(count)

@@ -114,7 +114,10 @@ struct DashboardServingTests {
 
     @Test("a viewer that leaves is forgotten, and nobody looks for it any more")
     func leaving() async throws {
-        let context = try DashboardFeedTests.Stage().context
+        // The region goes with its stage.
+        let stage = try DashboardFeedTests.Stage()
+        defer { withExtendedLifetime(stage) {} }
+        let context = stage.context
         let feed = DashboardFeed(context: context)
         let handler = DashboardHandler(context: context, feed: feed)
         do {

@@ -16,7 +16,8 @@ package struct HTTPTestAnswer: Sendable {
 
 package enum HTTPTestClient {
     package static func get(
-        _ target: String, at endpoint: Endpoint, fields: [String: String] = [:], within duration: Duration = .seconds(20)
+        _ target: String, at endpoint: Endpoint, fields: [String: String] = [:],
+        within duration: Duration = .seconds(20)
     ) throws -> HTTPTestAnswer {
         try request("GET", target, at: endpoint, fields: fields, within: duration)
     }

@@ -12,8 +12,8 @@ enum { CP_DIGEST_BYTES_MAX = 64, CP_CRYPT_BYTES_MAX = 384 };
 
 #pragma clang assume_nonnull begin
 
-/// OpenSSL has no Swift face. The digest called `name` ("MD5", "SHA1", "SHA256") of `count` bytes, into `out`, which has
-/// room for CP_DIGEST_BYTES_MAX. Its length; 0: OpenSSL has none of this name.
+/// OpenSSL has no Swift face. The digest called `name` ("MD5", "SHA1", "SHA256") of `count` bytes, into `out`, which
+/// has room for CP_DIGEST_BYTES_MAX. Its length; 0: OpenSSL has none of this name.
 size_t cp_digest(const char *name, const void *bytes, size_t count, uint8_t *out);
 
 /// crypt_r(3) wants 32 KiB of scratch memory that Swift cannot name. The hash of `password` in the way that `setting`

@@ -53,7 +53,8 @@ package enum Scrape {
         var marked: [PeerSlot: Peer] = [:]
         for upstream in configuration.upstreams where upstream.peers.contains(where: { $0.isDown || $0.isDraining }) {
             guard let group = region.groupSlot(named: upstream.name) else { continue }
-            for (peer, identity) in zip(upstream.peers, upstream.peerIdentities()) where peer.isDown || peer.isDraining {
+            for (peer, identity) in zip(upstream.peers, upstream.peerIdentities())
+            where peer.isDown || peer.isDraining {
                 if let slot = region.peerSlot(group: group, identity: identity) { marked[slot] = peer }
             }
         }

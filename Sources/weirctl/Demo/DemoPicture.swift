@@ -78,7 +78,7 @@ struct DemoPicture {
     private var head: [StyledLine] {
         var line = StyledLine(" Weir demo ", .heading)
         line.append("  \(page)", .bold)
-        line.append("  MQTT at 127.0.0.1:\(weirPort)\(hasIPv6 ? " and [::1]:\(weirPort)" : "")")
+        line.append("  MQTT at \(hasIPv6 ? "localhost" : "127.0.0.1"):\(weirPort)")
         if isWeirRunning {
             line.append("   generation \(generation.map(String.init) ?? "-")")
         } else {
