@@ -18,6 +18,8 @@ enum Place {
     static let address = IPAddress(ipv4: 0x7F00_000A)
     static let port: UInt16 = 18_830
     static let securePort: UInt16 = 18_831
+    /// The admin process's.
+    static let adminPort: UInt16 = 18_832
     static let brokerPort: UInt16 = 18_840
     static let brokerAddresses: [UInt32] = (11...18).map { 0x7F00_0000 | $0 }
     static let sourceAddresses: [UInt32] = (1...64).map { 0x7F00_0100 | $0 }
@@ -36,6 +38,8 @@ struct PeerConfiguration {
     /// Server blocks and groups beside the one that is measured.
     var furtherBlocks = 0
     var furtherGroups = 0
+    /// Weir has an admin process.
+    var hasAdmin = false
     /// Counts reloads; every block differs between two generations.
     var generation = 0
 
@@ -56,10 +60,17 @@ struct PeerConfiguration {
         var lines: [String] = []
         if !isWeir { lines.append("load_module /usr/lib/nginx/modules/ngx_stream_module.so;") }
         lines += [
-            "daemon off;", "worker_processes 1;", "worker_rlimit_nofile 20000;",
+            "daemon off;", "worker_processes 1;", "worker_rlimit_nofile \(hasAdmin ? 24_000 : 20_000);",
             "pid \(folder)/\(peer.rawValue).pid;", "error_log \(folder)/error.log warn;",
-            "events { worker_connections 19900; }", "stream {", "    access_log off;",
+            "events { worker_connections \(hasAdmin ? 23_900 : 19_900); }",
         ]
+        if hasAdmin {
+            lines.append(
+                "http { server { listen \(Place.address.text):\(Place.adminPort); location = /metrics { prometheus; } "
+                    + "location /api { api; } } }")
+        }
+        lines += ["stream {", "    access_log off;"]
+
         if isWeir { lines.append("    mqtt_preread on;") }
         for group in 0...furtherGroups {
             lines.append("    upstream brokers\(group) {")

@@ -23,6 +23,11 @@ struct Settings: Sendable {
     var reloadMessagesPerSecond = 4000.0
     /// Opened before each reload: sessions that hold their generation.
     var reloadFurtherSessions = 25
+    var adminSessionCount = 10_000
+    /// Of eight servers each, beside the one that is measured.
+    var adminGroups = 37
+    var adminMessagesPerSecond = 4000.0
+    var adminIdleConnections = 1000
 
     /// Nil: held to no CPU.
     var proxyProcessor: Int? = 0
@@ -37,6 +42,7 @@ struct Settings: Sendable {
         (secureIdleSessionCount, stormCount, stormHandshakes) = (100, 1, 100)
         (stormSessionCount, stormMessagesPerSecond) = (20, 1000)
         (reloadCount, reloadBlocks, reloadGroups) = (2, 20, 4)
+        (adminSessionCount, adminGroups, adminIdleConnections) = (100, 3, 20)
         (reloadSessionCount, reloadMessagesPerSecond, reloadFurtherSessions) = (20, 1000, 5)
     }
 }

@@ -18,13 +18,13 @@ struct WeirPerf: ParsableCommand {
         BulkScenario(direction: .up), BulkScenario(direction: .down), IdleScenario(), ReloadScenario(),
         HandshakeScenario(isResumed: false), HandshakeScenario(isResumed: true),
         MessageScenario(isSaturated: false, isSecure: true), MessageScenario(isSaturated: true, isSecure: true),
-        IdleScenario(isSecure: true), StormScenario(),
+        IdleScenario(isSecure: true), StormScenario(), AdminScenario(),
     ]
 
     @Argument(
         help: """
             churn, messages, saturated, bulk-up, bulk-down, bulk, idle, reload, tls-full, tls-resumed, tls-messages, \
-            tls-saturated, tls-idle, tls-storm, tls, all.
+            tls-saturated, tls-idle, tls-storm, tls, admin, all.
             """)
     var names: [String] = ["all"]
 
