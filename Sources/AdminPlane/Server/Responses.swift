@@ -6,6 +6,19 @@ import HTTPTypes
 import HummingbirdCore
 import NIOCore
 
+extension HTTPResponse.Status {
+    /// With its words where they are known; `Status(code:)` has none.
+    static func named(_ code: Int) -> Self {
+        let known: [Self] = [
+            .ok, .created, .accepted, .noContent, .movedPermanently, .found, .seeOther, .notModified, .temporaryRedirect,
+            .permanentRedirect, .badRequest, .unauthorized, .forbidden, .notFound, .methodNotAllowed, .notAcceptable,
+            .requestTimeout, .conflict, .gone, .contentTooLarge, .unsupportedMediaType, .tooManyRequests,
+            .internalServerError, .notImplemented, .badGateway, .serviceUnavailable, .gatewayTimeout,
+        ]
+        return known.first { $0.code == code } ?? Self(code: code)
+    }
+}
+
 extension Response {
     /// nginx's page for a status.
     static func page(_ status: HTTPResponse.Status) -> Response {
