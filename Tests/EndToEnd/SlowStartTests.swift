@@ -9,7 +9,8 @@ import Testing
 struct SlowStartTests {
     @Test(
         "a broker that is healthy again gets few sessions first and its share in the end",
-        .disabled("a defect: since counts came to the workers, slow_start has no effect"), arguments: ["", "least_conn;"])
+        .disabled("a defect: since counts came to the workers, slow_start has no effect"),
+        arguments: ["", "least_conn;"])
     func recovers(method: String) async throws {
         let group = try NullGroup(2)
         group.brokers[1].behave(NullBroker.answer([0x20, 2, 0, 5]))
