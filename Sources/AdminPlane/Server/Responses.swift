@@ -10,10 +10,11 @@ extension HTTPResponse.Status {
     /// With its words where they are known; `Status(code:)` has none.
     static func named(_ code: Int) -> Self {
         let known: [Self] = [
-            .ok, .created, .accepted, .noContent, .movedPermanently, .found, .seeOther, .notModified, .temporaryRedirect,
-            .permanentRedirect, .badRequest, .unauthorized, .forbidden, .notFound, .methodNotAllowed, .notAcceptable,
-            .requestTimeout, .conflict, .gone, .contentTooLarge, .unsupportedMediaType, .tooManyRequests,
-            .internalServerError, .notImplemented, .badGateway, .serviceUnavailable, .gatewayTimeout,
+            .ok, .created, .accepted, .noContent, .movedPermanently, .found, .seeOther, .notModified,
+            .temporaryRedirect, .permanentRedirect, .badRequest, .unauthorized, .forbidden, .notFound,
+            .methodNotAllowed, .notAcceptable, .requestTimeout, .conflict, .gone, .contentTooLarge,
+            .unsupportedMediaType, .tooManyRequests, .internalServerError, .notImplemented, .badGateway,
+            .serviceUnavailable, .gatewayTimeout,
         ]
         return known.first { $0.code == code } ?? Self(code: code)
     }
