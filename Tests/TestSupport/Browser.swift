@@ -39,24 +39,28 @@ package final class Browser: Sendable {
     private let endpoint: Endpoint
     private let session: String
 
+    /// A start takes a second, and many times that in a container whose processors are busy.
+    private static let patience = Duration.seconds(120)
+
     package init() async throws {
         let directory = try TemporaryDirectory()
         let ports = try PortRegistry.take(count: 2)
+        let environment = ["HOME": directory.path, "TMPDIR": directory.path]
         let browser = try ManagedProcess(
-            "chromium",
+            Self.program,
             [
                 "--headless=new", "--remote-debugging-port=\(ports[0])", "--user-data-dir=\(directory.path("profile"))",
                 "--no-first-run", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
                 "--disable-background-networking", "--disable-component-update", "--disable-sync",
                 "--disable-default-apps", "--disable-extensions", "--no-proxy-server",
                 "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
-                // Chromium's sandbox refuses root.
-            ] + (geteuid() == 0 ? ["--no-sandbox"] : []) + ["about:blank"],
-            output: directory.path("chromium.log"), environment: ["HOME": directory.path])
+                // The sandbox refuses root and wants what containers lack; nothing but our own page is shown.
+                "--no-sandbox", "about:blank",
+            ], output: directory.path("chromium.log"), environment: environment)
         let driver = try ManagedProcess(
-            "chromedriver", ["--port=\(ports[1])"], output: directory.path("driver.log"))
+            "chromedriver", ["--port=\(ports[1])"], output: directory.path("driver.log"), environment: environment)
         let endpoint = Endpoint.ipv4(ports[1])
-        try await eventually("Chromium and ChromeDriver: \(browser.output)\(driver.output)") {
+        try await eventually("Chromium and ChromeDriver: \(browser.output)\(driver.output)", within: Self.patience) {
             guard browser.isRunning, driver.isRunning else {
                 throw TestFault("one ended: \(browser.output)\(driver.output)")
             }
@@ -77,6 +81,13 @@ package final class Browser: Sendable {
         self.session = session
     }
 
+    /// Chromium's helpers would write into the folder while it is removed.
+    deinit { browser.killGroup() }
+
+    /// Debian's `chromium` is a script that adds options of its own, and complaints where there is no desktop.
+    private static let program =
+        ["/usr/lib/chromium/chromium"].first(where: FileManager.default.isExecutableFile) ?? "chromium"
+
     // MARK: The page
 
     package func open(_ address: String) throws { _ = try ask("POST", "url", ["url": address]) }
@@ -93,8 +104,26 @@ package final class Browser: Sendable {
         try value("document.querySelector(\(Self.quoted(selector)))?.innerText ?? ''")
     }
 
-    package func click(_ selector: String) throws {
-        let _: Bool = try value("(document.querySelector(\(Self.quoted(selector))).click(), true)")
+    /// Does something in the page, whatever its value is.
+    package func run(_ statement: String) throws { _ = try value("(\(statement), true)", as: Bool.self) }
+
+    package func click(_ selector: String) throws { try click(on: "document.querySelector(\(Self.quoted(selector)))") }
+
+    /// As a mouse would, in the middle of the element that the expression is: on whatever lies there.
+    package func click(on element: String) throws {
+        let place: [Double] = try value(
+            "(() => { const element = \(element); element.scrollIntoView({ block: 'nearest', behavior: 'instant' });"
+                + "const box = element.getBoundingClientRect();"
+                + "return [box.x + box.width / 2, box.y + box.height / 2]; })()")
+        for type in ["mouseMoved", "mousePressed", "mouseReleased"] {
+            let isButton = type != "mouseMoved"
+            try command(
+                "Input.dispatchMouseEvent",
+                [
+                    "type": type, "x": place[0], "y": place[1], "button": isButton ? "left" : "none",
+                    "clickCount": isButton ? 1 : 0,
+                ])
+        }
     }
 
     /// As a keyboard would.
@@ -177,7 +206,7 @@ package final class Browser: Sendable {
     ) throws -> Any {
         let text = String(decoding: try JSONSerialization.data(withJSONObject: body), as: UTF8.self)
         let answer = try HTTPTestClient.request(
-            method, target, at: endpoint, fields: ["Content-Type": "application/json"], body: text)
+            method, target, at: endpoint, fields: ["Content-Type": "application/json"], body: text, within: patience)
         let whole = try JSONSerialization.jsonObject(with: Data(answer.body)) as? [String: Any]
         guard answer.status == 200, let value = whole?["value"] else { throw TestFault("\(target): \(answer.text)") }
         return value

@@ -12,6 +12,8 @@ package struct HTTPTestAnswer: Sendable {
 
     /// The first field of this name, which is in lower case.
     package func field(_ name: String) -> String? { fields.first { $0.name == name }?.value }
+
+    fileprivate var contentLength: Int? { field("content-length").flatMap { Int($0) } }
 }
 
 package enum HTTPTestClient {
@@ -32,11 +34,30 @@ package enum HTTPTestClient {
         for (name, value) in fields { head += "\(name): \(value)\r\n" }
         if !body.isEmpty { head += "Content-Length: \(body.utf8.count)\r\n" }
         try connection.send(Array((head + "\r\n" + body).utf8), within: duration)
-        return try parse(try connection.receiveToEnd(within: duration))
+        return try parse(try connection.receiveToEnd(within: duration, orUntil: isWhole))
     }
 
-    /// An answer that the end of its connection has ended.
+    /// An answer that says its length ends there. The servers in Chromium and ChromeDriver leave it to the client to end
+    /// the connection, also where it asked for `close`.
+    private static func isWhole(_ bytes: [UInt8]) -> Bool {
+        guard let (answer, end) = try? parseHead(bytes), let count = answer.contentLength else { return false }
+        return bytes.count - end >= count
+    }
+
+    /// An answer that its length or the end of its connection has ended.
     private static func parse(_ bytes: [UInt8]) throws -> HTTPTestAnswer {
+        var (answer, end) = try parseHead(bytes)
+        answer.body = Array(bytes[end...])
+        if answer.field("transfer-encoding")?.lowercased() == "chunked" {
+            answer.body = try joined(chunks: answer.body)
+        } else if let count = answer.contentLength, answer.body.count < count {
+            throw TestFault("the body ends after \(answer.body.count) of \(count) bytes")
+        }
+        return answer
+    }
+
+    /// Without its body, and where that begins.
+    private static func parseHead(_ bytes: [UInt8]) throws -> (answer: HTTPTestAnswer, end: Int) {
         guard let end = bytes.firstRange(of: Array("\r\n\r\n".utf8)) else {
             throw TestFault("no HTTP answer: \(String(decoding: bytes.prefix(200), as: UTF8.self))")
         }
@@ -50,13 +71,7 @@ package enum HTTPTestClient {
             let value = parts.count == 2 ? parts[1].drop { $0 == " " } : ""
             return (name: parts[0].lowercased(), value: String(value))
         }
-        var answer = HTTPTestAnswer(status: status, fields: fields, body: Array(bytes[end.upperBound...]))
-        if answer.field("transfer-encoding")?.lowercased() == "chunked" {
-            answer.body = try joined(chunks: answer.body)
-        } else if let count = answer.field("content-length").flatMap({ Int($0) }), answer.body.count < count {
-            throw TestFault("the body ends after \(answer.body.count) of \(count) bytes")
-        }
-        return answer
+        return (HTTPTestAnswer(status: status, fields: fields, body: []), end.upperBound)
     }
 
     private static func joined(chunks bytes: [UInt8]) throws -> [UInt8] {

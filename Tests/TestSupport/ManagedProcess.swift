@@ -76,6 +76,14 @@ package final class ManagedProcess: Sendable {
         while isRunning { usleep(500) }
     }
 
+    /// The same with what it has started, as far as that is still in its process group.
+    package func killGroup() {
+        ending.withLock { ending in
+            if ending == nil { _ = Glibc.kill(-id, SIGKILL) }
+        }
+        kill()
+    }
+
     /// Runs a program to its end.
     package static func run(
         _ program: String, _ arguments: [String] = [], input: String? = nil, namespace: NetworkNamespace? = nil,

@@ -101,11 +101,13 @@ package final class TCPConnection: Sendable {
         return bytes
     }
 
-    /// Everything up to the end of the stream.
-    package func receiveToEnd(within duration: Duration = .seconds(30)) throws -> [UInt8] {
+    /// Everything up to the end of the stream, or until `isEnough` of all bytes so far.
+    package func receiveToEnd(
+        within duration: Duration = .seconds(30), orUntil isEnough: ([UInt8]) -> Bool = { _ in false }
+    ) throws -> [UInt8] {
         let deadline = Deadline(in: duration)
         var bytes: [UInt8] = []
-        while let more = try receive(upTo: 262_144, deadline) { bytes += more }
+        while !isEnough(bytes), let more = try receive(upTo: 262_144, deadline) { bytes += more }
         return bytes
     }
 
