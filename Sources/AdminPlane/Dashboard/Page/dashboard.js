@@ -21,6 +21,8 @@ new Search(model, tiles);
 
 const feed = new Feed("events", { onHello: ({ api }) => { model.api = api; }, onState: show, onLost: showLost });
 let loss;
+/// An open dialog covers the banner, so it says the same.
+const lossNotes = [byId("lost"), byId("details-lost")];
 
 byId("lost-retry").addEventListener("click", () => feed.retry());
 byId("filter").addEventListener("change", ({ target }) => {
@@ -31,7 +33,7 @@ byId("filter").addEventListener("change", ({ target }) => {
 function show(state) {
   const hasNewPoint = model.take(state);
   loss = undefined;
-  byId("lost").hidden = true;
+  for (const note of lossNotes) note.hidden = true;
   document.body.classList.remove("is-lost");
   topView.show(model, hasNewPoint);
   showBrokers(hasNewPoint);
@@ -54,7 +56,7 @@ function showLost(since, nextTry) {
   loss = { since: loss?.since ?? since ?? Date.now(), nextTry };
   document.body.classList.add("is-lost");
   document.title = "⚠ Weir lost";
-  byId("lost").hidden = false;
+  for (const note of lossNotes) note.hidden = false;
   sayLoss();
 }
 
@@ -63,7 +65,9 @@ function sayLoss() {
   if (!loss) return;
   const { since, nextTry } = loss;
   const wait = nextTry - Date.now();
-  setText(byId("lost-text"), `Lost Weir at ${clock(since)}. What you see is from then.`);
+  for (const place of [byId("lost-text"), byId("details-lost")]) {
+    setText(place, `Lost Weir at ${clock(since)}. What you see is from then.`);
+  }
   const next = wait > 500 ? `in ${duration(wait)}` : "now";
   setText(byId("lost-wait"), `${duration(Date.now() - since)} ago, trying again ${next}`);
 }

@@ -5,7 +5,7 @@
 
 import { make, makeIcon, makeLine, setAttribute, setIcon, setText } from "./dom.js";
 import { drawLine } from "./lines.js";
-import { byteRate, clock, count, plural, rate, shortDuration, stateOf, states } from "./words.js";
+import { byteRate, clock, count, nameOf, plural, rate, shortDuration, stateOf, states } from "./words.js";
 
 /// From here on tiles are small and without lines.
 const manyBrokers = 25;
@@ -73,7 +73,7 @@ export class Tiles {
 
   showHead(view, group) {
     const numbers = new Map();
-    for (const broker of group.brokers) numbers.set(broker.state, (numbers.get(broker.state) ?? 0) + 1);
+    for (const name of group.brokers.map(nameOf)) numbers.set(name, (numbers.get(name) ?? 0) + 1);
     const parts = Object.keys(states).filter((state) => numbers.has(state));
     const words = parts.map((state) => `${numbers.get(state)} ${states[state].word}`);
     setText(view.note, [group.method, ...words].filter(Boolean).join(" · "));

@@ -18,7 +18,7 @@ export class Top {
   constructor() {
     this.places = figures.map(({ title }) => {
       const place = { number: make("span"), unit: make("span", { class: "unit" }), line: makeLine(200, 30) };
-      const detail = make("dd", {}, place.number, " ", place.unit, place.line);
+      const detail = make("dd", {}, place.number, place.unit, place.line);
       byId("figures").append(make("div", {}, make("dt", {}, title), detail));
       return place;
     });
@@ -35,7 +35,7 @@ export class Top {
       const place = this.places[index];
       const [number, unit] = value(model, sum);
       setText(place.number, number);
-      setText(place.unit, unit);
+      setText(place.unit, unit && ` ${unit}`);
       if (hasNewPoint) drawLine(place.line, model.total.history[line]);
     });
     if (hasNewPoint) this.showWater(model);

@@ -5,6 +5,8 @@
 /// What the feed calls a broker's state, and how the page says it. `takes`: new sessions go to it.
 export const states = {
   up: { word: "healthy", tone: "good", icon: "good", takes: true },
+  // Nobody asks it how it is; as far as sessions tell, it is well.
+  unchecked: { word: "up, not checked", tone: "good", icon: "open", takes: true },
   slow: { word: "slow-starting", tone: "good", icon: "rise", takes: true },
   checking: { word: "checking", tone: "info", icon: "wait", takes: false },
   draining: { word: "draining", tone: "drain", icon: "drain", takes: false },
@@ -13,10 +15,12 @@ export const states = {
   unhealthy: { word: "unhealthy", tone: "bad", icon: "bad", takes: false },
 };
 
+export function nameOf(broker) {
+  return broker.state === "up" && broker.checks === 0 ? "unchecked" : broker.state;
+}
+
 export function stateOf(broker) {
-  // Nobody asks it how it is; as far as sessions tell, it is well.
-  if (broker.state === "up" && broker.checks === 0) return { ...states.up, word: "up, not checked" };
-  return states[broker.state] ?? { word: broker.state, tone: "warn", icon: "warn", takes: false };
+  return states[nameOf(broker)] ?? { word: broker.state, tone: "warn", icon: "warn", takes: false };
 }
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
