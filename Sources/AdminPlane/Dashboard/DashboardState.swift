@@ -42,24 +42,17 @@ struct DashboardState: Encodable, Sendable {
         var reason: String?
         var weight: Int32
         var backup: Bool
-        var active: UInt64
-        var sessions: UInt64
-        var failed: UInt64
-        var toPeer: UInt64
-        var fromPeer: UInt64
-        var checks: UInt64
-        var checksFailed: UInt64
-        var lastCheckAt: UInt64
+        var active, sessions, failed: UInt64
+        var toPeer, fromPeer: UInt64
+        var checks, checksFailed, lastCheckAt: UInt64
     }
 
     struct Zone: Encodable, Sendable {
         var name: String
-        var active: UInt64
-        var sessions: UInt64
+        var active, sessions: UInt64
         /// Those that ended with a status of 400 or more.
         var failed: UInt64
-        var received: UInt64
-        var sent: UInt64
+        var received, sent: UInt64
     }
 
     struct Worker: Encodable, Sendable {
