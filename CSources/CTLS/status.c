@@ -116,7 +116,8 @@ int ctls_server_chain(ctls_context *context, size_t index, ctls_chain **out, cha
     for (size_t i = 0; i < index && found == 1; i++) {
         found = SSL_CTX_set_current_cert(ctx, SSL_CERT_SET_NEXT);
     }
-    X509 *certificate = found == 1 ? SSL_CTX_get0_certificate(ctx) : NULL;
+    // SSL_CERT_SET_FIRST passes over certificates without a key; the one that was added last is the current one.
+    X509 *certificate = found == 1 || index == 0 ? SSL_CTX_get0_certificate(ctx) : NULL;
     if (certificate == NULL) {
         return 0;
     }

@@ -44,14 +44,21 @@ extension TLSCommonSettings {
             unsafe ctls_context_set_ciphers(context.pointer, ciphers), "SSL_CTX_set_cipher_list(\"\(ciphers)\") failed")
     }
 
-    func addCertificates(to context: ContextHandle) throws(TLSFault) {
+    func addCertificates(to context: ContextHandle, _ keys: TLSServerContext.Keys = .present) throws(TLSFault) {
         for certificate in certificates {
             let (chain, key) = (certificate.chain, certificate.key)
-            let pair = try TLSKeyPair(
-                chain: chain.bytes, key: key.bytes, passphrases: passphrases, chainName: chain.path, keyName: key.path)
+            let pair =
+                switch keys {
+                case .missing: try TLSKeyPair(chain: chain)
+                case .present:
+                    try TLSKeyPair(
+                        chain: chain.bytes, key: key.bytes, passphrases: passphrases, chainName: chain.path,
+                        keyName: key.path)
+                }
             try check(
                 unsafe ctls_context_use_pair_certificate(context.pointer, pair.handle),
                 "SSL_CTX_use_certificate(\"\(chain.path)\") failed", file: chain.path)
+            guard keys == .present else { continue }
             try check(
                 unsafe ctls_context_use_pair_key(context.pointer, pair.handle),
                 "SSL_CTX_use_PrivateKey(\"\(key.path)\") failed", file: key.path)

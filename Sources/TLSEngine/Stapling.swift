@@ -21,7 +21,8 @@ extension TLSServerSettings {
         if verifiesStapling {
             let helpers = common.certificates.map(\.chain)
             for file in helpers + [clientCertificates, common.trustedCertificates, common.revocations] {
-                bytes += (file?.bytes ?? []) + [0]
+                // The prober has no more of these files than this.
+                bytes += PEM.withoutSecrets(file?.bytes ?? []) + [0]
             }
         }
         var key = [UInt8](repeating: 0, count: Int(CTLS_STAPLE_KEY_BYTES))
@@ -60,12 +61,15 @@ package enum StapleFault: Error {
     package init(_ settings: TLSServerSettings, certificate index: Int) throws(StapleFault) {
         let certificate = settings.common.certificates[index]
         name = certificate.chain.path
-        // A context of this certificate alone has it at a place that is known.
+        // A context of this certificate alone has it at a place that is known. Of secrets there is none in it: the
+        // prober does not have them.
         var alone = settings
         alone.common.certificates = [certificate]
         alone.isStapling = false
+        alone.dhParameters = nil
+        alone.ticketKeys = []
         let context: TLSServerContext
-        do throws(TLSFault) { context = try TLSServerContext(alone, tickets: nil, cache: nil) } catch {
+        do throws(TLSFault) { context = try TLSServerContext(alone, keys: .missing, tickets: nil, cache: nil) } catch {
             throw .noContext(error)
         }
         var chain: StatusChain? = nil

@@ -4,9 +4,19 @@
 // certificates that are chosen by a variable, because reading a key costs as much as a handshake.
 
 import CTLS
+import ProxyConfig
 
 @safe package final class TLSKeyPair {
     let handle: OpaquePointer
+
+    /// A chain whose key is somebody else's: for a context that makes no handshake.
+    init(chain: TLSFile) throws(TLSFault) {
+        guard let handle = unsafe ctls_pair_new(chain.bytes, chain.bytes.count) else {
+            throw TLSFault.taken(
+                "cannot load certificate\(Self.quoted(chain.path)): PEM_read_bio_X509_AUX() failed", file: chain.path)
+        }
+        unsafe self.handle = unsafe handle
+    }
 
     /// `chainName` and `keyName` are for the fault's words and its `file`; nil where the bytes came from no file.
     package init(

@@ -10,9 +10,19 @@ import ProxyConfig
     package let settings: TLSServerSettings
     let handle: ContextHandle
 
+    /// Whether certificates have their keys. Without, a context is good for questions about them and for no handshake.
+    enum Keys { case present, missing }
+
     /// `tickets`, `cache` and `staples`: nil where nothing is shared.
-    package init(
+    package convenience init(
         _ settings: TLSServerSettings, tickets: TicketKeySource?, cache: SessionCacheHandle?,
+        staples: StapleSource? = nil
+    ) throws(TLSFault) {
+        try self.init(settings, keys: .present, tickets: tickets, cache: cache, staples: staples)
+    }
+
+    init(
+        _ settings: TLSServerSettings, keys: Keys, tickets: TicketKeySource?, cache: SessionCacheHandle?,
         staples: StapleSource? = nil
     ) throws(TLSFault) {
         self.settings = settings
@@ -20,7 +30,7 @@ import ProxyConfig
         try settings.common.addProtocols(to: handle)
         try settings.common.addCiphers(to: handle)
         if settings.prefersServerCiphers { unsafe ctls_context_prefer_server_ciphers(handle.pointer) }
-        try settings.common.addCertificates(to: handle)
+        try settings.common.addCertificates(to: handle, keys)
         if !settings.common.certificateTemplates.isEmpty { unsafe ctls_context_ask_for_certificate(handle.pointer) }
         try addVerification()
         try addKeyExchange()

@@ -209,7 +209,8 @@ final class ProberStage {
                         peers: group.peerIdentities().map { GroupRequest.Peer(identity: $0, weight: 1) })
                 })
         }
-        let bundle = try Memory.makeSealed(name: "bundle", source.bundle.encoded())
+        let share = outcome.configuration.flatMap { source.bundle.withSecrets($0.proberSecrets) } ?? source.bundle
+        let bundle = try Memory.makeSealed(name: "bundle", share.encoded())
         try send(.prepare, descriptor: bundle.number)
         for index in 0..<(outcome.configuration?.logDestinations.count ?? 0) {
             try send(.log, index: UInt32(index), descriptor: logWriter.number)
@@ -271,6 +272,9 @@ final class ProberStage {
         let group = region.groupSlot(named: "brokers")!
         return region.peerReport(region.peerSlot(group: group, identity: "127.0.0.1:\(port)")!)
     }
+
+    /// Kinds and texts of what the prober has noted in the region.
+    func events() -> [String] { region.events().filter(\.isByProber).map { "\($0.kind) \($0.text)" } }
 
     func reports() -> [PeerReport] { region.groupReports().flatMap(\.peers) }
 

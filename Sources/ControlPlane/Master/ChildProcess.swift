@@ -62,7 +62,7 @@ final class ChildProcess {
     /// process, its own.
     func talk(_ generation: LoadedGeneration, _ sockets: ListenerTable, position: Int) {
         let number = generation.number
-        say(LinkMessage(.prepare, generation: number), descriptor: generation.bundle)
+        say(LinkMessage(.prepare, generation: number), descriptor: generation.bundle(of: child))
         for index in generation.logs.indices {
             guard let descriptor = generation.logs.descriptor(index) else { continue }
             say(LinkMessage(.log, generation: number, index: UInt32(index)), descriptor: descriptor)

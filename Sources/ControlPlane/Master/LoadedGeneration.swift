@@ -9,8 +9,10 @@ import ProxyConfig
 final class LoadedGeneration {
     let number: UInt32
     let configuration: Configuration
-    /// The sealed memory file.
-    private(set) var bundle: Int32
+    /// Sealed memory files: all that was read, and what prober and admin process get of it, where that is less.
+    private(set) var bundle: Int32 = -1
+    private var proberBundle: Int32 = -1
+    private var adminBundle: Int32 = -1
     var logs: LogFiles
     /// Of `Configuration.sharedSessionCaches`.
     let sessionCaches: [SessionCacheFile]
@@ -18,9 +20,10 @@ final class LoadedGeneration {
     /// Nil: no server makes tickets with automatic keys.
     let ticketKeyLifetimeMilliseconds: Int?
 
-    /// `former` is the generation in use, whose session caches go on.
+    /// `former` is the generation in use, whose session caches go on. `pause` is called between bundles.
     init(
-        number: UInt32, configuration: Configuration, bundle: Bundle, proof: TLSProof, former: LoadedGeneration?
+        number: UInt32, configuration: Configuration, bundle: Bundle, proof: TLSProof, former: LoadedGeneration?,
+        pause: () -> Void = {}
     ) throws(StartFault) {
         self.number = number
         self.configuration = configuration
@@ -30,11 +33,31 @@ final class LoadedGeneration {
             configuration.sharedSessionCaches, known: former?.sessionCaches ?? [])
         logs = try LogFiles.open(configuration.logDestinations)
         do throws(Errno) {
-            self.bundle = try Memory.makeSealed(name: "weir-bundle-\(number)", bundle.encoded()).release()
+            self.bundle = try seal(bundle)
+            pause()
+            proberBundle = try bundle.withSecrets(configuration.proberSecrets).map(seal) ?? -1
+            pause()
+            guard configuration.admin != nil else { return }
+            adminBundle = try bundle.withSecrets(configuration.adminSecrets).map(seal) ?? -1
         } catch {
-            logs.close()
+            close()
             throw StartFault("memfd_create() failed (\(error.numberedText))")
         }
+    }
+
+    private func seal(_ bundle: Bundle) throws(Errno) -> Int32 {
+        try Memory.makeSealed(name: "weir-bundle-\(number)", bundle.encoded()).release()
+    }
+
+    /// What a child builds from.
+    func bundle(of child: Child) -> Int32 {
+        let own =
+            switch child {
+            case .worker: bundle
+            case .prober: proberBundle
+            case .admin: adminBundle
+            }
+        return own >= 0 ? own : bundle
     }
 
     /// The addresses that a child gets sockets for.
@@ -48,8 +71,8 @@ final class LoadedGeneration {
 
     /// Closes what it holds; children keep their copies.
     func close() {
-        if bundle >= 0 { Descriptors.close(bundle) }
-        bundle = -1
+        for number in [bundle, proberBundle, adminBundle] where number >= 0 { Descriptors.close(number) }
+        (bundle, proberBundle, adminBundle) = (-1, -1, -1)
         logs.close()
     }
 }

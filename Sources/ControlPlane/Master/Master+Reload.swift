@@ -46,7 +46,8 @@ extension Master {
     ) throws(StartFault) {
         generationCount += 1
         let generation = try LoadedGeneration(
-            number: generationCount, configuration: configuration, bundle: bundle, proof: proof, former: current)
+            number: generationCount, configuration: configuration, bundle: bundle, proof: proof, former: current
+        ) { pace.pause() }
         do throws(StartFault) {
             let workers = supervision.plannedWorkers(configuration.workerCount)
             pace.pause()

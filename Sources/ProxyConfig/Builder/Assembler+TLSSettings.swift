@@ -143,6 +143,7 @@ extension Assembler {
     private mutating func setCommon(_ settings: inout TLSCommonSettings, _ draft: TLSCommonDraft, _ side: TLSSide) {
         setCertificates(&settings, draft, side)
         settings.passphrases = draft.passwordFile.map { passphrases($0) } ?? []
+        settings.passphrasePath = draft.passwordFile.map { secretPath($0.word) }
         settings.protocols = draft.protocols ?? settings.protocols
         settings.ciphers = draft.ciphers ?? settings.ciphers
         settings.commands = draft.commands

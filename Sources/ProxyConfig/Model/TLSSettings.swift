@@ -90,6 +90,8 @@ package struct TLSCommonSettings: Sendable, Hashable {
     package var certificateCache: TLSCertificateCache? = nil
     /// The lines of `ssl_password_file`.
     package var passphrases: [[UInt8]] = []
+    /// The file that they stand in, absolute.
+    package var passphrasePath: String? = nil
     package var protocols = TLSProtocols.usual
     package var ciphers = "HIGH:!aNULL:!MD5"
     package var commands: [TLSCommand] = []

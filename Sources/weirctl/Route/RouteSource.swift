@@ -11,11 +11,8 @@ import Vocabulary
 struct RouteSource: ConfigurationSource {
     private var system = SystemSource()
 
-    /// Whatever a secret has to look like: a user with a password, a passphrase, a ticket key of 80 bytes.
-    private static let placeholder = Array(("none:" + String(repeating: "-", count: 75)).utf8)
-
     mutating func file(_ path: String) -> Result<[UInt8], SourceFault> { system.file(path) }
-    mutating func secret(_ path: String) -> Result<[UInt8], SourceFault> { .success(Self.placeholder) }
+    mutating func secret(_ path: String) -> Result<[UInt8], SourceFault> { .success(Bundle.secretPlaceholder) }
     mutating func expand(_ mask: String) -> Result<[String], SourceFault> { system.expand(mask) }
     mutating func addresses(of host: String) -> Result<[IPAddress], SourceFault> { system.addresses(of: host) }
 
