@@ -96,7 +96,8 @@ struct AdminDiagnosticTests {
             "listen 127.0.0.1:443 ssl; ssl_certificate §c-$ssl_server_name; ssl_certificate_key k;",
             "certificates have no variables in http", "PEM file"),
         server("location = §/weir { dashboard; }", "\"dashboard\" is not allowed in an exact location", "leave out the ="),
-        server("ssl_verify_client §optional;", "\"ssl_verify_client\" is on or off in http", "on or off"),
+        server(
+            "ssl_verify_client §optional_no_ca;", "\"ssl_verify_client\" is on, optional or off in http", "one of these"),
         server("§ssl_ciphers HIGH;", "\"ssl_ciphers\" directive is not supported in http", notServer),
     ]
 

@@ -15,6 +15,10 @@ enum ServerTLS {
         guard common.revocations == nil, settings.clientOCSP == .off else {
             throw AdminFault("no revocation of certificates is known to the http server in \(origin)")
         }
+        // NIOSSL ends the process where BoringSSL finds no cipher in a list.
+        guard common.ciphers == TLSCommonSettings().ciphers else {
+            throw AdminFault("no ciphers can be chosen for the http server in \(origin)")
+        }
         do {
             let key = try privateKey(certificate.key.bytes, passphrases: common.passphrases)
             var configuration = TLSConfiguration.makeServerConfiguration(
@@ -23,17 +27,18 @@ enum ServerTLS {
             configuration.minimumTLSVersion = common.protocols.isDisjoint(with: [.tls1, .tls11]) ? .tlsv12 : .tlsv1
             if common.protocols.isDisjoint(with: [.tls1, .tls11, .tls12]) { configuration.minimumTLSVersion = .tlsv13 }
             if !common.protocols.contains(.tls13) { configuration.maximumTLSVersion = .tlsv12 }
-            // The default of ours means "what is good", and BoringSSL has its own idea of that.
-            if common.ciphers != TLSCommonSettings().ciphers { configuration.cipherSuites = common.ciphers }
             configuration.applicationProtocols = ["http/1.1"]
             switch settings.clientVerification {
             case .off: break
             case .on: configuration.certificateVerification = .noHostnameVerification
             case .optional, .optionalWithoutCA: configuration.certificateVerification = .optionalVerification
             }
-            if let authorities = settings.clientCertificates {
-                configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(authorities.bytes))
-                configuration.sendCANameList = true
+            if settings.clientVerification != .off {
+                // Always given: in place of none NIOSSL takes the system's authorities.
+                let authorities = [settings.clientCertificates, common.trustedCertificates].compactMap(\.self)
+                let certificates = try authorities.flatMap { try NIOSSLCertificate.fromPEMBytes($0.bytes) }
+                configuration.trustRoots = .certificates(Array(Set(certificates)))
+                configuration.sendCANameList = settings.clientCertificates != nil
             }
             return try NIOSSLContext(configuration: configuration)
         } catch {

@@ -72,10 +72,10 @@ extension Assembler {
             refuseValue(statement.first, known: kinds.map { "\($0.0)" })
             return
         }
-        if context.isSubset(of: .adminLevels), kind != .off, kind != .on {
+        if context.isSubset(of: .adminLevels), kind == .optionalWithoutCA {
             error(
-                "\"ssl_verify_client\" is on or off in http", at: statement.first,
-                hint: "nobody there asks afterwards whether a certificate was shown; write on or off")
+                "\"ssl_verify_client\" is on, optional or off in http", at: statement.first,
+                hint: "nobody there asks afterwards whose certificate was shown; write one of these")
             return
         }
         settings.client.clientVerification = Said(value: kind, word: statement.first)
