@@ -3,6 +3,7 @@
 // `weirctl where`: at which broker a device is now, and where it belongs.
 
 import ArgumentParser
+import NIOHTTP1
 
 struct WhereCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -17,17 +18,20 @@ struct WhereCommand: ParsableCommand {
 
     func run() throws {
         try CommandFault.reporting { () throws(CommandFault) in
-            let figures = try options.client().get(
-                ClientFigures.self, "/weir/clients/" + APIClient.escaped(clientID))
-            for line in options.json ? [try JSONText.of(figures)] : figures.lines() { say(line) }
+            let client = try options.client()
+            let path = "/weir/clients/" + APIClient.escaped(clientID)
+            let answer = try client.send(.GET, path)
+            let figures = try client.decode(ClientFigures.self, answer, of: path)
+            // Scripts get all that the API says.
+            for line in options.json ? [String(decoding: answer, as: UTF8.self)] : figures.lines() { say(line) }
             for fault in figures.faults { sayError("worker \(fault.worker) did not answer: \(fault.text)") }
             guard !figures.sessions.isEmpty else { throw CommandFault("", .nothingFound) }
         }
     }
 }
 
-struct ClientFigures: Codable, Equatable {
-    struct Session: Codable, Equatable {
+struct ClientFigures: Decodable, Equatable {
+    struct Session: Decodable, Equatable {
         var id: String
         var phase: String
         var client: String?
@@ -41,13 +45,13 @@ struct ClientFigures: Codable, Equatable {
         var keep_alive: Int?
         var mqtt_version: String?
     }
-    struct Home: Codable, Equatable {
+    struct Home: Decodable, Equatable {
         var upstream: String
         var server: String?
         var server_now: String?
         var reason: String?
     }
-    struct Fault: Codable, Equatable {
+    struct Fault: Decodable, Equatable {
         var worker: Int
         var text: String
     }

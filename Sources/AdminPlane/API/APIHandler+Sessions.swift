@@ -191,16 +191,17 @@ extension APIHandler {
     /// In every upstream that chooses by a hash.
     private func homes(of id: String) -> [ClientFigures.Home] {
         let (configuration, placement) = context.placements
+        let client = KnownClient(clientID: id)
         return configuration.upstreams.compactMap { upstream in
             guard upstream.isExplicit, case .hash = upstream.method else { return nil }
             var home = ClientFigures.Home(upstream: upstream.name)
             do throws(Placement.Unknown) {
                 let placement = try placement(upstream)
-                let first = try placement.server(of: id)
+                let first = try placement.server(of: client, in: configuration)
                 home.server = upstream.peers[first].endpoint.text
                 home.name = upstream.peers[first].serverText
                 let open = openServers(of: upstream)
-                let second = try? placement.server(of: id) { open.contains($0) }
+                let second = try? placement.server(of: client, in: configuration) { open.contains($0) }
                 home.server_now = second.map { upstream.peers[$0].endpoint.text }
             } catch {
                 home.reason = error.text

@@ -17,16 +17,16 @@ package struct KnownClient: Sendable {
         values[.mqttPrereadUserName] = userName.map { Array($0.utf8) }
     }
 
-    /// The bytes of a template for this client at a server; a server that is not given sets no variables.
+    /// The bytes of a template for this client at a server; without one, what a server has `set` is not known.
     package func value(
         of template: Template, in configuration: Configuration, at server: Server? = nil
     ) throws(Placement.Unknown) -> [UInt8] {
         try value(
-            of: template, configuration, server?.assignments[...] ?? [], captures: [], depth: 0)
+            of: template, configuration, server.map { $0.assignments[...] }, captures: [], depth: 0)
     }
 
     private func value(
-        of template: Template, _ configuration: Configuration, _ assignments: ArraySlice<Server.Assignment>,
+        of template: Template, _ configuration: Configuration, _ assignments: ArraySlice<Server.Assignment>?,
         captures: [[UInt8]], depth: Int
     ) throws(Placement.Unknown) -> [UInt8] {
         guard depth < Self.depthMax else { throw .keyIsUnknown("a map that leads to itself") }
@@ -40,6 +40,9 @@ package struct KnownClient: Sendable {
             case .variable(.map(let index)):
                 output += try value(of: configuration.maps[index], configuration, assignments, depth: depth + 1)
             case .variable(.assigned(let index)):
+                guard let assignments else {
+                    throw .keyIsUnknown("$" + configuration.assignedVariables[index])
+                }
                 // Each `set` sees what those above it have set.
                 guard let place = assignments.lastIndex(where: { $0.variable == index }) else { continue }
                 output += try value(
@@ -52,7 +55,7 @@ package struct KnownClient: Sendable {
     }
 
     private func value(
-        of map: MapTable, _ configuration: Configuration, _ assignments: ArraySlice<Server.Assignment>, depth: Int
+        of map: MapTable, _ configuration: Configuration, _ assignments: ArraySlice<Server.Assignment>?, depth: Int
     ) throws(Placement.Unknown) -> [UInt8] {
         let source = try value(of: map.source, configuration, assignments, captures: [], depth: depth)
         if let named = map.value(named: source) {

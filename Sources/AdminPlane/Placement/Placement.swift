@@ -37,11 +37,12 @@ package struct Placement: Sendable {
         method = .consistentHash(ring)
     }
 
-    /// The index of the server in the upstream's list. `isOpen` says which of them may get a session.
+    /// The index of the server in the upstream's list. `isOpen` says which of them may get a session; that a server is
+    /// `down` or drains does not change where an id belongs.
     package func server(
-        of clientID: String, isOpen: (Int) -> Bool = { _ in true }
+        of client: KnownClient, in configuration: Configuration, isOpen: (Int) -> Bool = { _ in true }
     ) throws(Unknown) -> Int {
-        try server(forKey: try key(of: clientID), isOpen: isOpen)
+        try server(forKey: try key(of: client, in: configuration), isOpen: isOpen)
     }
 
     /// As above, for a key that is known.
@@ -51,8 +52,7 @@ package struct Placement: Sendable {
         var peers = upstream.peers.indices.map { index in
             let peer = upstream.peers[index]
             var state = PeerState(weight: Int32(clamping: peer.weight))
-            if peer.isDown || !isOpen(index) { state.flags.insert(.down) }
-            if peer.isDraining { state.flags.insert(.draining) }
+            if !isOpen(index) { state.flags.insert(.down) }
             if peer.isBackup { state.flags.insert(.backup) }
             return state
         }
@@ -64,18 +64,19 @@ package struct Placement: Sendable {
         return index
     }
 
-    private func key(of clientID: String) throws(Unknown) -> [UInt8] {
+    /// What the servers that lead here make of the client, who may come through any of them: `set` may give each its
+    /// own key.
+    private func key(of client: KnownClient, in configuration: Configuration) throws(Unknown) -> [UInt8] {
         guard case .hash(let template, _) = upstream.method else { throw .notByKey }
-        var key: [UInt8] = []
-        for part in template.parts {
-            switch part {
-            case .literal(let bytes): key += bytes
-            case .variable(.builtin(.mqttPrereadClientID)), .variable(.builtin(.mqttClientID)),
-                .variable(.builtin(.mqttClientIDShort)):
-                key += Array(clientID.utf8)
-            case .variable(.builtin(let variable)): throw .keyIsUnknown("$" + variable.rawValue)
-            case .variable: throw .keyIsUnknown("a variable of the configuration")
-            }
+        guard !configuration.assignedVariables.isEmpty else { return try client.value(of: template, in: configuration) }
+        let servers = configuration.servers.filter { server in
+            guard case .proxy(let index) = server.content else { return false }
+            return configuration.upstreams[index].name == upstream.name
+        }
+        let key = try client.value(of: template, in: configuration, at: servers.first)
+        for server in servers.dropFirst() {
+            let other = try client.value(of: template, in: configuration, at: server)
+            guard other == key else { throw .keyIsUnknown("something that servers set differently") }
         }
         return key
     }

@@ -15,10 +15,17 @@ struct APIClient {
     private static let answerBytesMax = 64 << 20
     private static let timeout = TimeAmount.seconds(10)
 
+    /// Files in PEM.
+    struct Trust {
+        /// Certificates that are trusted beside those of the system.
+        var authorities: String? = nil
+        /// What we show when we are asked.
+        var pair: (certificate: String, key: String)? = nil
+    }
+
     let address: APIAddress
     let credentials: Credentials?
-    /// Certificates in PEM that are trusted beside those of the system.
-    let authorities: String?
+    let trust: Trust
 
     /// The answer's body, for a status from 200 to 299.
     func send(_ method: HTTPMethod, _ path: String, body: Data? = nil) throws(CommandFault) -> Data {
@@ -37,7 +44,10 @@ struct APIClient {
     }
 
     func get<Value: Decodable>(_ type: Value.Type, _ path: String) throws(CommandFault) -> Value {
-        let data = try send(.GET, path)
+        try decode(type, try send(.GET, path), of: path)
+    }
+
+    func decode<Value: Decodable>(_ type: Value.Type, _ data: Data, of path: String) throws(CommandFault) -> Value {
         do { return try JSONDecoder().decode(type, from: data) } catch {
             throw CommandFault(
                 "\(address.host)\(address.path)\(path) answers something that is not the API's: \(error)")
@@ -61,10 +71,9 @@ struct APIClient {
     // MARK: -
 
     private func exchange(_ method: HTTPMethod, _ path: String, _ body: Data?) throws -> NIOHTTPClientResponseFull {
-        let group = MultiThreadedEventLoopGroup.singleton
-        let loop = group.next()
-        let promise = loop.makePromise(of: NIOHTTPClientResponseFull.self)
         let tls = try tlsContext()
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        let promise = loop.makePromise(of: NIOHTTPClientResponseFull.self)
         let name = address.machine
         let bootstrap = ClientBootstrap(group: loop).connectTimeout(Self.timeout).channelInitializer { channel in
             channel.eventLoop.makeCompletedFuture {
@@ -112,18 +121,53 @@ struct APIClient {
         return try promise.futureResult.wait()
     }
 
-    private func tlsContext() throws -> NIOSSLContext? {
+    private func tlsContext() throws(CommandFault) -> NIOSSLContext? {
         guard address.isSecure else { return nil }
         var configuration = TLSConfiguration.makeClientConfiguration()
-        if let authorities { configuration.additionalTrustRoots = [.file(authorities)] }
-        return try NIOSSLContext(configuration: configuration)
+        if let file = trust.authorities {
+            configuration.additionalTrustRoots = [
+                .certificates(try Self.reading(file) { try NIOSSLCertificate.fromPEMFile(file) })
+            ]
+        }
+        var files = ""
+        if let pair = trust.pair {
+            configuration.certificateChain = try Self.reading(pair.certificate) {
+                try NIOSSLCertificate.fromPEMFile(pair.certificate).map { .certificate($0) }
+            }
+            configuration.privateKey = try Self.reading(pair.key) {
+                .privateKey(try NIOSSLPrivateKey(file: pair.key, format: .pem))
+            }
+            files = " with \(pair.certificate) and \(pair.key)"
+        }
+        do { return try NIOSSLContext(configuration: configuration) } catch {
+            throw CommandFault("no TLS\(files): \(error)")
+        }
+    }
+
+    private static func reading<Value>(_ file: String, _ body: () throws -> Value) throws(CommandFault) -> Value {
+        do { return try body() } catch {
+            throw CommandFault("\(file) cannot be used: \(words(error))")
+        }
     }
 
     private static func words(_ error: any Error) -> String {
         let causes = (error as? NIOConnectionError)?.connectionErrors.map(\.error) ?? [error]
-        return causes.map { cause in
-            (cause as? IOError).map { Errno(rawValue: $0.errnoCode).text } ?? "\(cause)"
-        }.joined(separator: "; ")
+        return causes.map { word($0) }.joined(separator: "; ")
+    }
+
+    /// BoringSSL's reasons are words in the text of its errors, and what helps stands in none of them.
+    private static func word(_ error: any Error) -> String {
+        let text = "\(error)"
+        return switch error {
+        case let error as IOError: Errno(rawValue: error.errnoCode).text
+        case let error as NIOSSLExtraError where error == .failedToValidateHostname:
+            "its certificate is another server's"
+        case _ where text.contains("CERTIFICATE_VERIFY_FAILED"):
+            "its certificate is not trusted; --cacert FILE says whom to trust"
+        case _ where text.contains("CERTIFICATE_REQUIRED"):
+            "it asks for a certificate; --cert FILE --key FILE shows one"
+        default: text
+        }
     }
 
     /// The API's error object, where it is one.

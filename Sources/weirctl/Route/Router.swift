@@ -99,22 +99,19 @@ struct Router {
         let key = try client.value(of: template, in: configuration, at: server)
         // Then round robin decides.
         guard !key.isEmpty else { throw .keyIsUnknown("something that is not empty") }
-        return try placement.server(forKey: key) { isAlive(upstream.peers[$0]) }
+        return try placement.server(forKey: key) { isOpen(upstream.peers[$0]) }
     }
 
     /// Where there is nothing to choose, every method chooses the same.
     private func only(of upstream: Upstream) -> Int? {
-        let open = upstream.peers.indices.filter { index in
-            let peer = upstream.peers[index]
-            return !peer.isDown && !peer.isDraining && isAlive(peer)
-        }
+        let open = upstream.peers.indices.filter { isOpen(upstream.peers[$0]) }
         let primaries = open.filter { !upstream.peers[$0].isBackup }
         let candidates = primaries.isEmpty ? open : primaries
         return candidates.count == 1 ? candidates[0] : nil
     }
 
-    private func isAlive(_ peer: Peer) -> Bool {
-        dead.isDisjoint(with: [peer.endpoint.text, peer.serverText])
+    private func isOpen(_ peer: Peer) -> Bool {
+        !peer.isDown && !peer.isDraining && dead.isDisjoint(with: [peer.endpoint.text, peer.serverText])
     }
 
     static func reason(_ unknown: Placement.Unknown) -> String {
