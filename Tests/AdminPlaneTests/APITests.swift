@@ -66,8 +66,21 @@ import Vocabulary
         }
     }
 
+    @Test("what no configuration has is an empty collection, and what Weir is not is not listed")
+    func empty() async throws {
+        try await withAPI { stage in
+            for path in ["slabs/", "resolvers/", "stream/keyvals/", "stream/limit_conns/", "http/upstreams/"] {
+                let answer = try await stage.get("/api/9/\(path)")
+                #expect(answer.text == "{}", "\(path)")
+            }
+            let lists = [try await stage.get("/api/9/").text, try await stage.get("/api/9/stream/").text]
+            #expect(!lists[0].contains("license") && !lists[1].contains("zone_sync"))
+        }
+    }
+
     @Test("what there is not is an error object with nginx's code", arguments: [
         ("/api/9/nothing", 404, "PathNotFound"), ("/api/9/nginx/more", 404, "PathNotFound"),
+        ("/api/9/license", 404, "PathNotFound"), ("/api/9/stream/zone_sync/", 404, "PathNotFound"),
         ("/api/9/workers/77", 404, "WorkerNotFound"), ("/api/9/stream/server_zones/x", 404, "ServerZoneNotFound"),
         ("/api/9/stream/upstreams/x", 404, "UpstreamNotFound"),
         ("/api/9/stream/upstreams/x/servers", 404, "UpstreamNotFound"),

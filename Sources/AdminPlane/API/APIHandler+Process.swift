@@ -152,7 +152,8 @@ extension APIHandler {
 
     // MARK: What there is none of
 
-    private func empty(_ request: AdminRequest) throws(APIError) -> APIAnswer {
+    /// A collection that no configuration can put anything into.
+    func empty(_ request: AdminRequest) throws(APIError) -> APIAnswer {
         try request.allow(.get)
         return .collection([String: Nothing]())
     }

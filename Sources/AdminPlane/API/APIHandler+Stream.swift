@@ -41,18 +41,6 @@ private struct ZoneFigures: Encodable {
     }
 }
 
-private struct ZoneSyncFigures: Encodable {
-    struct Status: Encodable {
-        var bytes_in = 0
-        var msgs_in = 0
-        var msgs_out = 0
-        var bytes_out = 0
-        var nodes_online = 0
-    }
-    var zones: [String: Int] = [:]
-    var status = Status()
-}
-
 extension APIHandler {
     func answerStream(_ request: AdminRequest, _ path: [String], _ version: Int) async throws(APIError) -> APIAnswer {
         guard let group = path.first else {
@@ -66,18 +54,13 @@ extension APIHandler {
         case ("upstreams", 2): return try upstream(request, path[1], version)
         case ("upstreams", 3...4) where path[2] == "servers":
             return try await answerServers(request, upstream: path[1], server: path.count == 4 ? path[3] : nil)
-        case ("limit_conns", 1) where version >= 6, ("keyvals", 1):
-            try request.allow(.get)
-            return .collection([String: ZoneSyncFigures]())
-        case ("zone_sync", 1):
-            try request.allow(.get)
-            return .object(ZoneSyncFigures())
+        case ("limit_conns", 1) where version >= 6, ("keyvals", 1): return try empty(request)
         default: throw .pathNotFound
         }
     }
 
     private static func streamGroups(_ version: Int) -> [String] {
-        ["server_zones", "upstreams", "keyvals", "zone_sync"] + (version >= 6 ? ["limit_conns"] : [])
+        ["server_zones", "upstreams", "keyvals"] + (version >= 6 ? ["limit_conns"] : [])
     }
 
     // MARK: Zones
