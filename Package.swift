@@ -104,7 +104,6 @@ let package = Package(
                 "ControlLink",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
-                .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -186,6 +185,7 @@ let package = Package(
                 "SessionCore", "SharedState", "TLSEngine", "Vocabulary",
             ], path: "Tests/Simulation", swiftSettings: swift),
         tests("SessionCoreTests", ["SessionCore", "Vocabulary"]),
+        tests("EventLoopTests", ["EventLoop", "LinuxIO"]),
         tests(
             "DataPlaneTests",
             [

@@ -78,7 +78,6 @@ extension PeerState {
         failTimeoutSeconds = Int64(peer.failTimeoutSeconds)
         if peer.isDown { flags.insert(.down) }
         if peer.isDraining { flags.insert(.draining) }
-        if peer.isDraining { flags.insert(.draining) }
         if peer.isBackup { flags.insert(.backup) }
     }
 }

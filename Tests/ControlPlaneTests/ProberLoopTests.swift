@@ -79,6 +79,28 @@ struct ProberLoopTests {
         #expect(lines.count { $0.contains("[notice]") && $0.contains("peer is healthy while checking status") } == 1)
     }
 
+    @Test("each change of a peer is one event in the region, with the reason; a check that says the same again is none")
+    func events() throws {
+        let broker = try Broker(.answers([0x20, 0x02, 0x00, 0x03]))
+        let name = "127.0.0.1:\(broker.port) in brokers"
+        let stage = try ProberStage(brokers: [broker])
+        try stage.commit(configuration([broker.port], quick))
+        try stage.run(until: "unhealthy, again and again") { stage.report(broker.port).checksFailed >= 3 }
+        #expect(stage.events().count == 1)
+        #expect(stage.events()[0].hasPrefix("peerUnhealthy \(name): unexpected answer 20 02 00 03"))
+        broker.behaviour = .answers([0x20, 0x02, 0x00, 0x00])
+        try stage.run(until: "up") { stage.report(broker.port).health == .up }
+        #expect(stage.events().dropFirst() == ["peerUp \(name): the check passed"])
+        // A newcomer, and a check that is taken away.
+        let closed = try Broker.closedPort()
+        try stage.commit(configuration([broker.port, closed], quick))
+        try stage.run(until: "unhealthy") { stage.report(closed).health == .unhealthy }
+        let refused = "127.0.0.1:\(closed) in brokers"
+        #expect(stage.events().last == "peerUnhealthy \(refused): connect() failed (111: Connection refused)")
+        try stage.commit(configuration([broker.port, closed], ""))
+        #expect(stage.events().last == "peerUp \(refused): no check that failed is configured any more")
+    }
+
     @Test("without match a connection is enough")
     func connectOnly() throws {
         let silent = try Broker(.silent)
