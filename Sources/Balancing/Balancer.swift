@@ -38,7 +38,20 @@ package enum Balancer {
         }
     }
 
-    /// The same over an array that the caller keeps, for where a span cannot reach out of a class.
+    /// The peer that the client's next choice asks before all others, where the method has such a one: with `take`, a
+    /// choice from a ring needs to know one peer and not the group. Nil: `choose` has to see them all.
+    package static func preferred(_ method: BalancingMethod, key: Span<UInt8>, tries: ClientTries) -> Int? {
+        guard case .consistentHash(let ring) = method else { return nil }
+        return ConsistentHashChoice.preferred(ring: ring, key: key, tries: tries)
+    }
+
+    /// Chooses the preferred peer; false, and nothing has changed, when it is not eligible and `choose` decides. Leaves
+    /// in `peer` and `tries` what `choose` would.
+    package static func take(_ index: Int, peer: inout PeerState, tries: inout ClientTries, now: Int64) -> Bool {
+        ConsistentHashChoice.take(index, peer: &peer, tries: &tries, now: now)
+    }
+
+    /// `choose` over an array that the caller keeps, for where a span cannot reach out of a class.
     package static func choose(
         _ method: BalancingMethod, key: Span<UInt8>, peers: inout [PeerState], tries: inout ClientTries, now: Int64,
         random: inout RandomDraws

@@ -23,6 +23,23 @@ enum ConsistentHashChoice {
         }
     }
 
+    /// The owner of the point where the client's walk stands, if that is one peer.
+    static func preferred(ring: HashRing, key: Span<UInt8>, tries: ClientTries) -> Int? {
+        guard key.count > 0, ring.primaryCount >= 2, ring.pointCount > 0, !tries.isAmongBackups, !tries.isGivenUp
+        else { return nil }
+        let point = ring.firstPoint(for: CRC32.checksum(key)) + Int(tries.hashSum)
+        return ring.onlyPeer(of: ring.owner(ofPoint: point))
+    }
+
+    /// A round of one candidate: the weights stay, an effective weight recovers.
+    static func take(_ index: Int, peer: inout PeerState, tries: inout ClientTries, now: Int64) -> Bool {
+        guard !tries.tried.contains(index), peer.isEligible(now: now) else { return false }
+        if peer.effectiveWeight < peer.weight { peer.effectiveWeight += 1 }
+        peer.noteChosen(now: now)
+        tries.tried.insert(index)
+        return true
+    }
+
     /// A round even for one candidate, as nginx does: it leaves the weights where they were, but lets an effective
     /// weight recover.
     private static func chooseAmongPeers(

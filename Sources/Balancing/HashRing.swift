@@ -49,6 +49,7 @@ package final class HashRing: Sendable {
         let ownership = HashRing.ownership(of: members)
         ownerOfPeer = ownership.ownerOfPeer
         peerOfOwner = ownership.peerOfOwner
+        primaryCount = members.count { !$0.isBackup }
         var points: [UInt64] = []
         points.reserveCapacity(weight * HashRing.pointsForWeight)
         for (member, owner) in zip(members, ownership.ownerOfPeer) where owner != HashRing.noOwner {
@@ -82,6 +83,9 @@ package final class HashRing: Sendable {
     func owner(ofPeer peer: Int) -> UInt16 { ownerOfPeer[peer] }
 
     package var peerCount: Int { ownerOfPeer.count }
+
+    /// Peers that are no backups.
+    let primaryCount: Int
 
     // MARK: - Building
 

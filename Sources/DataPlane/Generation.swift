@@ -21,6 +21,9 @@ final class Generation {
     /// For the generation after this one.
     let contexts: TLSContexts
 
+    /// False where no address has more than its default server, which spares each connection a search.
+    fileprivate let hasNames: Bool
+
     /// Index into `configuration.listeners`; made when a `pass` or a name first asks.
     fileprivate lazy var listenerByEndpoint = Dictionary(
         configuration.listeners.indices.map { (configuration.listeners[$0].endpoint, $0) },
@@ -36,6 +39,7 @@ final class Generation {
         self.sinks = sinks
         self.settings = settings
         self.contexts = contexts
+        hasNames = configuration.listeners.contains { !$0.names.isEmpty }
         groupByName = Dictionary(
             configuration.upstreams.indices.filter { configuration.upstreams[$0].isExplicit }
                 .map { (configuration.upstreams[$0].name, $0) }, uniquingKeysWith: { first, _ in first })
@@ -64,7 +68,7 @@ extension Generation {
 
     /// Names that lead to other servers than the address's default; nil where there are none.
     func names(at endpoint: Endpoint) -> ServerNames? {
-        guard let names = listener(at: endpoint)?.names, !names.isEmpty else { return nil }
+        guard hasNames, let names = listener(at: endpoint)?.names, !names.isEmpty else { return nil }
         return names
     }
 }

@@ -2,11 +2,13 @@
 //
 // Which client ids connect often: the space-saving algorithm (Metwally et al. 2005), in memory of a fixed size whatever
 // clients do. An id that is new takes the place of the one with the lowest count, and that count is its doubt: it may
-// have come so often unseen. Two tables, so that what is long over is forgotten: the present one and the one before.
+// have come so often unseen. It may take a place of one row only, so that a CONNECT looks at eight places, not at all;
+// ids fall evenly on the rows, so a row's lowest count is about the table's. Two tables, so that what is long over is
+// forgotten: the present one and the one before.
 
 import ControlLink
 
-/// One look through 256 hashes a CONNECT, about a hundred nanoseconds, and nothing is allocated.
+/// Nothing is allocated after the start.
 struct ReconnectTable {
     static let capacity = 256
     static let windowMilliseconds: UInt64 = 600_000
@@ -28,7 +30,7 @@ struct ReconnectTable {
         moveOn(now)
         var facts: [UInt64: ReconnectFacts] = [:]
         for table in [present, former] {
-            for place in 0..<table.count {
+            for place in table.taken {
                 let counts = table.counts[place]
                 if facts[table.hashes[place]] == nil {
                     facts[table.hashes[place]] = ReconnectFacts(clientID: table.text(place), count: 0, doubt: 0)
@@ -69,32 +71,40 @@ private struct Counts {
 }
 
 private struct Table {
-    private(set) var count = 0
+    private static let rowPlaces = 8
+
     private(set) var hashes = [UInt64](repeating: 0, count: ReconnectTable.capacity)
+    /// `all` is 0 where a place is free; then so are those behind it in its row.
     private(set) var counts = [Counts](repeating: Counts(), count: ReconnectTable.capacity)
     private var lengths = [UInt8](repeating: 0, count: ReconnectTable.capacity)
     private var texts = [UInt8](
         repeating: 0, count: ReconnectTable.capacity * ReconnectFacts.clientIDBytesMax)
 
+    var taken: [Int] { counts.indices.filter { counts[$0].all > 0 } }
+
     mutating func note(_ hash: UInt64, _ clientID: UnsafeRawBufferPointer) {
-        var least = 0
-        for place in 0..<count {
+        // FNV's upper bits depend on all bytes of the id.
+        let row = Int(truncatingIfNeeded: hash >> 32) & (ReconnectTable.capacity / Self.rowPlaces - 1)
+        let start = row * Self.rowPlaces
+        var least = start
+        for place in start..<start + Self.rowPlaces {
+            if counts[place].all == 0 {
+                least = place
+                break
+            }
             if hashes[place] == hash {
                 if counts[place].all < UInt32.max { counts[place].all += 1 }
                 return
             }
             if counts[place].all < counts[least].all { least = place }
         }
-        var place = least
-        var doubt: UInt32 = 0
-        if count < ReconnectTable.capacity {
-            place = count
-            count += 1
-        } else {
-            doubt = counts[place].all
-        }
-        hashes[place] = hash
-        counts[place] = Counts(all: doubt < UInt32.max ? doubt + 1 : doubt, doubt: doubt)
+        let doubt = counts[least].all
+        hashes[least] = hash
+        counts[least] = Counts(all: doubt < UInt32.max ? doubt + 1 : doubt, doubt: doubt)
+        unsafe keep(clientID, at: least)
+    }
+
+    private mutating func keep(_ clientID: UnsafeRawBufferPointer, at place: Int) {
         let length = min(clientID.count, ReconnectFacts.clientIDBytesMax)
         lengths[place] = UInt8(length)
         let start = place * ReconnectFacts.clientIDBytesMax
@@ -106,5 +116,7 @@ private struct Table {
         return Array(texts[start..<start + Int(lengths[place])])
     }
 
-    mutating func empty() { count = 0 }
+    mutating func empty() {
+        for place in counts.indices { counts[place] = Counts() }
+    }
 }

@@ -139,8 +139,8 @@ extension Worker where K: ~Copyable {
 
     /// The phases that a listener's connections begin with, from access on.
     mutating func enter(_ slot: Int) {
-        let server = settingsTable[sessions[slot].settings].server
-        guard server.accessRules.allow(sessions[slot].clientEndpoint?.address) else {
+        let settings = settingsTable[sessions[slot].settings]
+        guard settings.server.accessRules.allow(sessions[slot].clientEndpoint?.address) else {
             logSession(.error, slot, "access forbidden by rule")
             close(slot, .accessDenied)
             return
@@ -162,8 +162,9 @@ extension Worker where K: ~Copyable {
 
     /// Preread, where the block asks for it, or content.
     mutating func enterAfterHandshake(_ slot: Int) {
-        let server = settingsTable[sessions[slot].settings].server
-        if server.mqttPreread != .off || (server.readsClientHello && sessions[slot].clientTLS == nil) {
+        let settings = settingsTable[sessions[slot].settings]
+        let readsHello = settings.server.readsClientHello && sessions[slot].clientTLS == nil
+        if settings.server.mqttPreread != .off || readsHello {
             beginPreread(slot)
         } else {
             if sessions[slot].machine.state == .handshaking { sessions[slot].machine.route() }

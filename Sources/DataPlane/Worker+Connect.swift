@@ -14,7 +14,7 @@ import Vocabulary
 
 extension Worker where K: ~Copyable {
     mutating func connect(_ slot: Int, to address: SocketAddress) {
-        let server = settingsTable[sessions[slot].settings].server
+        let settings = settingsTable[sessions[slot].settings]
         let now = kernel.nowMilliseconds
         sessions[slot].machine.connect()
         sessions[slot].brokerEndpoint = address.endpoint
@@ -24,11 +24,11 @@ extension Worker where K: ~Copyable {
         sessions[slot].connectError = 0
 
         var request = BrokerSocketRequest(address: address)
-        request.isTCPNoDelay = server.isTCPNoDelay
-        request.isKeepAlive = server.isUpstreamKeepAlive
-        request.receiveBufferBytes = Int32(clamping: server.upstreamReceiveBufferBytes ?? 0)
-        request.sendBufferBytes = Int32(clamping: server.upstreamSendBufferBytes ?? 0)
-        if let bind = server.proxyBind {
+        request.isTCPNoDelay = settings.server.isTCPNoDelay
+        request.isKeepAlive = settings.server.isUpstreamKeepAlive
+        request.receiveBufferBytes = Int32(clamping: settings.server.upstreamReceiveBufferBytes ?? 0)
+        request.sendBufferBytes = Int32(clamping: settings.server.upstreamSendBufferBytes ?? 0)
+        if let bind = settings.server.proxyBind {
             let text = String(decoding: value(of: bind.address, for: slot), as: UTF8.self)
             guard let local = IPEndpoint(bindText: text) else {
                 logSession(.error, slot, "invalid local address \"\(text)\" in proxy_bind")
@@ -43,11 +43,11 @@ extension Worker where K: ~Copyable {
         }
         sessions[slot].broker = broker
         brokerSocketCount += 1
-        sessions[slot].phaseDeadline = now + UInt64(server.connectTimeoutMilliseconds)
+        sessions[slot].phaseDeadline = now + UInt64(settings.server.connectTimeoutMilliseconds)
         armTimer(slot)
 
         let preread = sessions[slot].preread
-        let isPlain = server.proxyTLS == nil
+        let isPlain = settings.server.proxyTLS == nil
         kernel.queueConnect(
             socket: broker, address: address, linksNext: isPlain && !preread.isEmpty, token: begin(.connect, of: slot))
         if isPlain && !preread.isEmpty {
@@ -133,14 +133,13 @@ extension Worker where K: ~Copyable {
     }
 
     private func mayTryNext(_ slot: Int) -> Bool {
-        let server = settingsTable[sessions[slot].settings].server
-        guard server.nextUpstream, sessions[slot].group >= 0, let routing = sessions[slot].routing, !isStopping else {
-            return false
-        }
+        let settings = settingsTable[sessions[slot].settings]
+        guard settings.server.nextUpstream, sessions[slot].group >= 0, let routing = sessions[slot].routing, !isStopping
+        else { return false }
         let peers = generations[routing].groups[Int(sessions[slot].group)].members.count
-        let triesMax = server.nextUpstreamTries == 0 ? peers : min(peers, server.nextUpstreamTries)
+        let triesMax = settings.server.nextUpstreamTries == 0 ? peers : min(peers, settings.server.nextUpstreamTries)
         guard Int(sessions[slot].tries) < triesMax else { return false }
-        let timeout = UInt64(server.nextUpstreamTimeoutMilliseconds)
+        let timeout = UInt64(settings.server.nextUpstreamTimeoutMilliseconds)
         return timeout == 0 || kernel.nowMilliseconds - sessions[slot].firstTryAt < timeout
     }
 
@@ -162,7 +161,7 @@ extension Worker where K: ~Copyable {
         let group = generations[routing].groups[Int(sessions[slot].group)]
         region.countConnectFailed(identity.slot, peer)
         region.lock(group.slot, pid: identity.processID)
-        var state = peerState(of: group.members[Int(sessions[slot].peerIndex)])
+        var state = peerState(Int(sessions[slot].peerIndex), of: group)
         let isOut = state.noteFailure(
             now: Int64(kernel.nowMilliseconds / 1000), isOnlyPeer: group.members.count == 1)
         region.store(PeerWindow(state), peer)
@@ -182,7 +181,7 @@ extension Worker where K: ~Copyable {
         else { return }
         let group = generations[routing].groups[Int(sessions[slot].group)]
         region.lock(group.slot, pid: identity.processID)
-        var state = peerState(of: group.members[Int(sessions[slot].peerIndex)])
+        var state = peerState(Int(sessions[slot].peerIndex), of: group)
         let isBack = state.noteSuccess()
         region.store(PeerWindow(state), peer)
         if isBack { region.noteBack(peer, now: kernel.nowMilliseconds) }

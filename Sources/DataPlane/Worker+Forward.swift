@@ -13,14 +13,13 @@ import Vocabulary
 
 extension Worker where K: ~Copyable {
     mutating func startForwarding(_ slot: Int, _ settings: ServerSettings) {
-        let server = settings.server
         startCountingBytes(slot)
-        sessions[slot].idleTimeout = UInt32(clamping: server.idleTimeoutMilliseconds)
-        sessions[slot].bufferBytes = UInt32(clamping: server.proxyBufferBytes)
+        sessions[slot].idleTimeout = UInt32(clamping: settings.server.idleTimeoutMilliseconds)
+        sessions[slot].bufferBytes = UInt32(clamping: settings.server.proxyBufferBytes)
         sessions[slot].forwardingSince = kernel.nowMilliseconds
         let isSealed = sessions[slot].clientTLS != nil || sessions[slot].brokerTLS != nil
-        sessions[slot].upload.rate = rate(server.uploadRate, of: slot)
-        sessions[slot].download.rate = rate(server.downloadRate, of: slot)
+        sessions[slot].upload.rate = rate(settings.server.uploadRate, of: slot)
+        sessions[slot].download.rate = rate(settings.server.downloadRate, of: slot)
         for way in [Way.upload, .download] {
             let isLimited = sessions[slot, way].rate > 0
             sessions[slot, way].machine.isSpliceAllowed = !isLimited && !isSealed

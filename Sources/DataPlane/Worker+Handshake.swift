@@ -23,13 +23,13 @@ extension Worker where K: ~Copyable {
     private static var handshakeStepsMax: Int { 4 }
 
     mutating func beginHandshake(_ slot: Int) {
-        let server = settingsTable[sessions[slot].settings].server
+        let settings = settingsTable[sessions[slot].settings]
         sessions[slot].machine.handshake()
         // What was read before `pass` is ciphertext: the handshake takes it, it counts for nothing, and a CONNECT that
         // was seen in it was none.
         sessions[slot].upload.received = 0
         sessions[slot].forgetConnect()
-        sessions[slot].phaseDeadline = kernel.nowMilliseconds + UInt64(server.handshakeTimeoutMilliseconds)
+        sessions[slot].phaseDeadline = kernel.nowMilliseconds + UInt64(settings.server.handshakeTimeoutMilliseconds)
         armTimer(slot)
         // Handed on by `pass` with its ClientHello.
         if sessions[slot].preread.isEmpty { handshakeMore(slot) } else { dueHandshakes.append(due(slot)) }

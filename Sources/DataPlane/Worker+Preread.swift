@@ -15,9 +15,9 @@ import Vocabulary
 
 extension Worker where K: ~Copyable {
     mutating func beginPreread(_ slot: Int) {
-        let server = settingsTable[sessions[slot].settings].server
+        let settings = settingsTable[sessions[slot].settings]
         sessions[slot].machine.preread()
-        sessions[slot].phaseDeadline = kernel.nowMilliseconds + UInt64(server.prereadTimeoutMilliseconds)
+        sessions[slot].phaseDeadline = kernel.nowMilliseconds + UInt64(settings.server.prereadTimeoutMilliseconds)
         armTimer(slot)
         // Something came with the handshake, or with `pass`.
         let hasSomething = !sessions[slot].preread.isEmpty || sessions[slot].isClientClosed
@@ -66,11 +66,11 @@ extension Worker where K: ~Copyable {
     }
 
     private mutating func scanPreread(_ slot: Int) {
-        let server = settingsTable[sessions[slot].settings].server
-        if server.readsClientHello && sessions[slot].clientTLS == nil && !sessions[slot].isHelloRead {
+        let settings = settingsTable[sessions[slot].settings]
+        if settings.server.readsClientHello && sessions[slot].clientTLS == nil && !sessions[slot].isHelloRead {
             guard readHello(slot) else { return }
         }
-        // The name in the hello may have led to another server.
+        // The name in the hello may have led to another settings.server.
         // Where a ClientHello was seen there is no CONNECT, unless `pass` led to a listener that has decrypted it.
         let isReadable = sessions[slot].hello.isEmpty || sessions[slot].clientTLS != nil
         guard settingsTable[sessions[slot].settings].server.mqttPreread != .off, isReadable else {
@@ -80,8 +80,8 @@ extension Worker where K: ~Copyable {
     }
 
     private mutating func scanConnect(_ slot: Int) {
-        let server = settingsTable[sessions[slot].settings].server
-        let limit = server.prereadBufferBytes
+        let settings = settingsTable[sessions[slot].settings]
+        let limit = settings.server.prereadBufferBytes
         let bytes = unsafe sessions[slot].preread.bytes
         let span = unsafe UnsafeBufferPointer(
             start: bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), count: bytes.count
@@ -108,13 +108,13 @@ extension Worker where K: ~Copyable {
             countConnect(slot, .refused(version))
             refuse(slot, version: version, .packetTooLarge, .prereadBufferFull)
         case .malformed(let fault, let version):
-            countConnect(slot, server.mqttPreread == .required ? .refused(version) : .notMQTT)
-            guard server.mqttPreread == .required else { return endPreread(slot) }
+            countConnect(slot, settings.server.mqttPreread == .required ? .refused(version) : .notMQTT)
+            guard settings.server.mqttPreread == .required else { return endPreread(slot) }
             logSession(.info, slot, "client sent a malformed CONNECT: \(fault.text)")
             refuse(slot, version: version, RefusalReason(fault: fault), .badConnect)
         case .notConnect:
             countConnect(slot, .notMQTT)
-            guard server.mqttPreread == .required else { return endPreread(slot) }
+            guard settings.server.mqttPreread == .required else { return endPreread(slot) }
             logSession(.info, slot, "client sent no MQTT CONNECT")
             close(slot, .badConnect)
         }
@@ -139,8 +139,8 @@ extension Worker where K: ~Copyable {
     private mutating func refuse(
         _ slot: Int, version: MQTTVersion?, _ reason: RefusalReason, _ closeReason: CloseReason
     ) {
-        let server = settingsTable[sessions[slot].settings].server
-        if let version, server.mqttPreread == .required {
+        let settings = settingsTable[sessions[slot].settings]
+        if let version, settings.server.mqttPreread == .required {
             let refusal = ConnackRefusal(version: version, reason: reason).bytes
             sendLast(refusal, slot)
         }

@@ -14,11 +14,11 @@ import Vocabulary
 
 extension Worker where K: ~Copyable {
     mutating func route(_ slot: Int) {
-        let server = settingsTable[sessions[slot].settings].server
+        let settings = settingsTable[sessions[slot].settings]
         enterZone(slot)
         endWaiting(slot)
         sessions[slot].firstTryAt = kernel.nowMilliseconds
-        switch server.content {
+        switch settings.server.content {
         case .respond(let text):
             respond(slot, with: value(of: text, for: slot))
         case .proxy(let upstream):
@@ -45,8 +45,8 @@ extension Worker where K: ~Copyable {
             isKept = isKept && sessions[slot].download.own.append(tls.output())
         }
         guard isKept else { return close(slot, .outOfResources) }
-        let server = settingsTable[sessions[slot].settings].server
-        sessions[slot].phaseDeadline = kernel.nowMilliseconds + UInt64(server.idleTimeoutMilliseconds)
+        let settings = settingsTable[sessions[slot].settings]
+        sessions[slot].phaseDeadline = kernel.nowMilliseconds + UInt64(settings.server.idleTimeoutMilliseconds)
         armTimer(slot)
         sendResponse(slot)
     }
@@ -117,11 +117,10 @@ extension Worker where K: ~Copyable {
             _ = sessions[slot].failedTries.append(FailedTry.record(milliseconds: 0, address: Array(group.name.utf8)))
             return close(slot, .noBroker)
         }
-        let member = group.members[index]
         sessions[slot].peerIndex = Int32(index)
-        sessions[slot].peer = member.slot
+        sessions[slot].peer = group.members[index].slot
         sessions[slot].tries += 1
-        connect(slot, to: member.address)
+        connect(slot, to: group.members[index].address)
     }
 
     /// One choice, under the group's lock, so that workers share one sequence: weights, failures and session counts are
@@ -136,16 +135,7 @@ extension Worker where K: ~Copyable {
         var memory = tries[sessions[slot].triesIndex]
         region.lock(group.slot, pid: identity.processID)
         defer { region.unlock(group.slot, pid: identity.processID) }
-        peerStates.removeAll(keepingCapacity: true)
-        for member in group.members { peerStates.append(peerState(of: member)) }
-        let index = Balancer.choose(
-            group.method, key: key.span, peers: &peerStates, tries: &memory,
-            now: Int64(kernel.nowMilliseconds / 1000), random: &random)
-        for (index, member) in group.members.enumerated() {
-            let window = PeerWindow(peerStates[index])
-            // Most policies change one peer or none; a line that is not written is not taken from other processors.
-            if window != region.loadWindow(member.slot) { region.store(window, member.slot) }
-        }
+        let index = chooseAlone(from: group, key, &memory) ?? chooseAmongAll(of: group, key, &memory)
         tries[sessions[slot].triesIndex] = memory
         if let index {
             region.addSession(identity.slot, group.members[index].slot)
@@ -154,26 +144,56 @@ extension Worker where K: ~Copyable {
         return index
     }
 
-    func peerState(of member: Group.Member) -> PeerState {
-        var state = member.template
-        let window = region.loadWindow(member.slot)
+    /// The one server that a ring names, if it may be chosen: the others are not looked at, however many.
+    private func chooseAlone(from group: Group, _ key: [UInt8], _ memory: inout ClientTries) -> Int? {
+        guard let index = Balancer.preferred(group.method, key: key.span, tries: memory) else { return nil }
+        var state = peerState(index, of: group)
+        let isTaken = Balancer.take(
+            index, peer: &state, tries: &memory, now: Int64(kernel.nowMilliseconds / 1000))
+        guard isTaken else { return nil }
+        writeBack(state, index, of: group)
+        return index
+    }
+
+    private mutating func chooseAmongAll(of group: Group, _ key: [UInt8], _ memory: inout ClientTries) -> Int? {
+        peerStates.removeAll(keepingCapacity: true)
+        for index in group.members.indices { peerStates.append(peerState(index, of: group)) }
+        let index = Balancer.choose(
+            group.method, key: key.span, peers: &peerStates, tries: &memory,
+            now: Int64(kernel.nowMilliseconds / 1000), random: &random)
+        for index in group.members.indices { writeBack(peerStates[index], index, of: group) }
+        return index
+    }
+
+    /// Most policies change one peer or none; a line that is not written is not taken from other processors.
+    private func writeBack(_ state: PeerState, _ index: Int, of group: Group) {
+        let window = PeerWindow(state)
+        if window != region.loadWindow(group.members[index].slot) { region.store(window, group.members[index].slot) }
+    }
+
+    /// Reads single fields: a member is 200 bytes, and a copy of each would be felt.
+    func peerState(_ index: Int, of group: Group) -> PeerState {
+        var state = group.members[index].template
+        let slot = group.members[index].slot
+        let window = region.loadWindow(slot)
         state.effectiveWeight = min(window.effectiveWeight, state.weight)
         state.currentWeight = window.currentWeight
         state.fails = window.fails
         state.accessedSeconds = window.accessedSeconds
         state.checkedSeconds = window.checkedSeconds
-        state.sessions = UInt32(clamping: region.activeSessions(member.slot))
-        if region.health(member.slot) != .up { state.flags.insert(.unhealthy) }
-        switch region.adminState(member.slot) {
+        state.sessions = UInt32(clamping: region.activeSessions(slot))
+        if region.health(slot) != .up { state.flags.insert(.unhealthy) }
+        switch region.adminState(slot) {
         case .none: break
         case .down: state.flags.insert(.down)
         case .draining: state.flags.insert(.draining)
         }
-        if member.slowStartMilliseconds > 0 {
+        let slowStart = group.members[index].slowStartMilliseconds
+        if slowStart > 0 {
             let now = ReportMoment(
                 monotonicMilliseconds: kernel.nowMilliseconds, wallMilliseconds: kernel.wallMilliseconds)
             state.share = SlowStart.share(
-                elapsed: region.millisecondsBack(member.slot, at: now), of: member.slowStartMilliseconds)
+                elapsed: region.millisecondsBack(slot, at: now), of: slowStart)
         }
         return state
     }

@@ -14,8 +14,8 @@ import Vocabulary
 extension Worker where K: ~Copyable {
     mutating func secure(_ slot: Int, _ context: TLSClientContext) {
         sessions[slot].machine.secure()
-        let server = settingsTable[sessions[slot].settings].server
-        sessions[slot].phaseDeadline = kernel.nowMilliseconds + UInt64(server.connectTimeoutMilliseconds)
+        let settings = settingsTable[sessions[slot].settings]
+        sessions[slot].phaseDeadline = kernel.nowMilliseconds + UInt64(settings.server.connectTimeoutMilliseconds)
         armTimer(slot)
         var name = Array(context.settings.defaultName.utf8)
         if let template = context.settings.name { name = value(of: template, for: slot) }

@@ -4,6 +4,7 @@
 // call that changes a value.
 
 import Balancing
+import Testing
 
 final class Group {
     var peers: [PeerState]
@@ -19,7 +20,23 @@ final class Group {
     /// The next choice of a client that has chosen before.
     func next(_ key: String = "", _ tries: inout ClientTries) -> Int? {
         let bytes = Array(key.utf8)
-        return Balancer.choose(method, key: bytes.span, peers: &peers, tries: &tries, now: now, random: &random)
+        let alone = choiceAlone(bytes, tries)
+        let index = Balancer.choose(method, key: bytes.span, peers: &peers, tries: &tries, now: now, random: &random)
+        if let alone {
+            #expect(alone.index == index, "a look at one peer chooses as a look at all of them does")
+            #expect(alone.peer == peers[alone.index], "and leaves the same behind")
+            #expect(alone.tries == String(describing: tries))
+        }
+        return index
+    }
+
+    /// What a choice that sees its preferred peer alone comes to; nil where the others have to be seen.
+    private func choiceAlone(_ key: [UInt8], _ tries: ClientTries) -> (index: Int, peer: PeerState, tries: String)? {
+        var tries = tries
+        guard let index = Balancer.preferred(method, key: key.span, tries: tries) else { return nil }
+        var peer = peers[index]
+        guard Balancer.take(index, peer: &peer, tries: &tries, now: now) else { return nil }
+        return (index, peer, String(describing: tries))
     }
 
     /// The first choice of a new client.
