@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Life of the ring, its turn, and what is queued in it. See CUring.h.
+// Life of the ring, its buffers, and what is queued in it. See CUring.h.
 
-#include "CUring.h"
+#include "ring.h"
 
 #include <errno.h>
-#include <liburing.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,38 +12,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/// The only buffer group.
-#define CU_BUFFER_GROUP 0
-
-struct cu_ring {
-    struct io_uring uring;
-    struct io_uring_buf_ring *buffer_ring;
-    uint8_t *buffers;
-    uint32_t buffer_bytes;
-    /// A power of two; how many buffers the ring may ever hold.
-    uint32_t buffer_capacity;
-    /// How many buffers exist; grows up to buffer_capacity and never shrinks.
-    uint32_t buffer_count;
-    struct sockaddr_storage *addresses;
-    uint32_t entries;
-    /// Quiet sends that are queued: each completes in the next submission, and when one falls short, what is linked
-    /// behind it completes, too.
-    uint32_t quiet_sends;
-    uint64_t early_submits;
-    bool arms_receives;
-};
-
-/// Submits in the middle of a turn. Completions of quiet sends may be taken before the turn's wait, so it must not
+/// Submits in the middle of a turn. Completions of linked sends may be taken before the turn's wait, so it must not
 /// count on them.
 static void submit_early(struct cu_ring *ring) {
     io_uring_submit(&ring->uring);
-    ring->quiet_sends = 0;
+    ring->linked_sends = 0;
     ring->early_submits++;
 }
 
-/// A free submission entry; when the queue is full, what is queued is submitted first. NULL only if the kernel takes
-/// nothing (out of memory): the caller ends its process, since completions would be lost.
-static struct io_uring_sqe *cu_entry(struct cu_ring *ring) {
+struct io_uring_sqe *cu_entry(struct cu_ring *ring) {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
     if (__builtin_expect(sqe != NULL, 1)) return sqe;
     submit_early(ring);
@@ -84,6 +60,7 @@ static void unmap(void *memory, size_t bytes) {
 }
 
 static void release(struct cu_ring *ring) {
+    free(ring->quiet);
     unmap(ring->addresses, (size_t)ring->entries * sizeof(struct sockaddr_storage));
     unmap(ring->buffers, (size_t)ring->buffer_capacity * ring->buffer_bytes);
     unmap(ring->buffer_ring, buffer_ring_bytes(ring));
@@ -114,7 +91,7 @@ static bool try_armed_receive(struct cu_ring *ring) {
     bool works = false;
     struct cu_completion completion;
     if (write(pair[1], "", 1) == 1 && cu_queue_receives(ring, pair[0], 1, 0) == 0 &&
-        cu_submit_and_wait(ring, 1000000000) == 0 && cu_reap(ring, &completion, 1) == 1) {
+        cu_submit_and_wait(ring, -1) == 0 && cu_reap(ring, &completion, 1) == 1) {
         works = completion.result == 1 && !(completion.flags & IORING_CQE_F_MORE);
         if (completion.flags & IORING_CQE_F_BUFFER)
             cu_recycle(ring, (uint16_t)(completion.flags >> IORING_CQE_BUFFER_SHIFT));
@@ -144,7 +121,9 @@ int32_t cu_open(struct cu_ring **made, uint32_t entries, uint32_t buffer_bytes, 
     ring->entries = params.sq_entries;
     // Saves a descriptor lookup in each turn; where the kernel refuses, the plain descriptor does the same.
     io_uring_register_ring_fd(&ring->uring);
-    result = open_buffers(ring, buffer_count);
+    ring->quiet_capacity = params.sq_entries * 2;
+    ring->quiet = calloc(ring->quiet_capacity, sizeof *ring->quiet);
+    result = ring->quiet ? open_buffers(ring, buffer_count) : -ENOMEM;
     if (result < 0) {
         cu_close(ring);
         return result;
@@ -169,31 +148,6 @@ uint32_t cu_overflows(const struct cu_ring *ring) { return *(volatile unsigned *
 
 // Why C: the structure is opaque to Swift.
 uint32_t cu_buffer_count(const struct cu_ring *ring) { return ring->buffer_count; }
-
-// Why C: liburing's wait takes a pointer to a completion and a kernel time structure.
-int32_t cu_submit_and_wait(struct cu_ring *ring, int64_t timeout_ns) {
-    struct io_uring_cqe *ignored;
-    struct __kernel_timespec limit = {.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
-    unsigned wait_count = 1 + ring->quiet_sends;
-    ring->quiet_sends = 0;
-    int result = io_uring_submit_and_wait_timeout(&ring->uring, &ignored, wait_count, timeout_ns < 0 ? NULL : &limit,
-                                                  NULL);
-    if (result >= 0 || result == -ETIME || result == -EINTR) return 0;
-    return result;
-}
-
-// Why C: reads the shared completion queue through liburing's inline functions.
-uint32_t cu_reap(struct cu_ring *ring, struct cu_completion *into, uint32_t capacity) {
-    unsigned head;
-    struct io_uring_cqe *cqe;
-    uint32_t count = 0;
-    io_uring_for_each_cqe(&ring->uring, head, cqe) {
-        if (count == capacity) break;
-        into[count++] = (struct cu_completion){.token = cqe->user_data, .result = cqe->res, .flags = cqe->flags};
-    }
-    io_uring_cq_advance(&ring->uring, count);
-    return count;
-}
 
 // Why C: liburing's inline functions.
 uint8_t *cu_buffer(const struct cu_ring *ring, uint16_t id) {
@@ -239,31 +193,42 @@ int32_t cu_queue_send(struct cu_ring *ring, int32_t socket, const void *bytes, u
     return 0;
 }
 
+/// MSG_WAITALL makes a short send a failed one (Linux 5.19), which breaks its link and is told of; it does not make it
+/// wait.
+static void prepare_whole_send(struct io_uring_sqe *sqe, int32_t socket, const void *bytes, uint32_t count) {
+    io_uring_prep_send(sqe, socket, bytes, count, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_WAITALL);
+}
+
 // Why C: liburing's inline functions.
-int32_t cu_queue_quiet_send(struct cu_ring *ring, int32_t socket, const void *bytes, uint32_t count,
-                            int32_t links_next, uint64_t token) {
+int32_t cu_queue_quiet_send(struct cu_ring *ring, int32_t socket, const void *bytes, uint32_t count, uint64_t token) {
+    // More than the list holds between two turns: a send that tells of itself.
+    if (ring->quiet_count == ring->quiet_capacity) return cu_queue_send(ring, socket, bytes, count, 0, token);
+    struct io_uring_sqe *sqe = cu_entry(ring);
+    if (!sqe) return -1;
+    prepare_whole_send(sqe, socket, bytes, count);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    sqe->user_data = token | CU_QUIET;
+    ring->quiet[ring->quiet_count++] =
+        (struct quiet_send){.token = token, .count = count, .tail = ring->uring.sq.sqe_tail};
+    return 0;
+}
+
+// Why C: liburing's inline functions.
+int32_t cu_queue_linked_send(struct cu_ring *ring, int32_t socket, const void *bytes, uint32_t count, uint64_t token) {
     make_room_for_pair(ring);
     struct io_uring_sqe *sqe = cu_entry(ring);
     if (!sqe) return -1;
-    // MSG_WAITALL makes a short send break the link (Linux 5.19); it does not make it wait.
-    io_uring_prep_send(sqe, socket, bytes, count, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_WAITALL);
+    prepare_whole_send(sqe, socket, bytes, count);
     sqe->flags |= IOSQE_IO_LINK;
     sqe->user_data = token;
-    ring->quiet_sends++;
-    if (links_next) return 0;
-    // Something has to complete beside a send that fell short, or the wait would go on over it: a no-op that is heard
-    // of only when the link breaks.
-    sqe = cu_entry(ring);
-    if (!sqe) return -1;
-    io_uring_prep_nop(sqe);
-    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-    sqe->user_data = 0;
+    ring->linked_sends++;
     return 0;
 }
 
 // Why C: the structure is opaque to Swift.
 void cu_heed_send(struct cu_ring *ring) {
-    if (ring->quiet_sends > 0) ring->quiet_sends--;
+    if (ring->quiet_count > 0) ring->is_heeded = true;
+    if (ring->linked_sends > 0) ring->linked_sends--;
 }
 
 // Why C: liburing's inline functions; the byte count stands in a field that liburing 2.3 has no name for.

@@ -20,6 +20,8 @@ import Vocabulary
     private var batchCount = 0
     private var batchNext = 0
     package private(set) var nowMilliseconds: UInt64
+    /// By how much `nowMilliseconds` may be behind.
+    private let clockStepMilliseconds = coarseMonotonicStepMilliseconds()
     package var wallMilliseconds: UInt64 { LinuxIO.wallMilliseconds() }
 
     /// Made in the process that uses it: a ring belongs to one thread. EPERM: io_uring is switched off
@@ -56,8 +58,15 @@ import Vocabulary
     package mutating func turn(until deadline: UInt64?) {
         var timeout: Int64 = -1
         if let deadline {
-            // Counted from this turn's time: the turn's own length is added to the wait, which no deadline minds.
-            timeout = deadline > nowMilliseconds ? Int64(clamping: (deadline - nowMilliseconds) * 1_000_000) : 0
+            let rest = deadline > nowMilliseconds ? deadline - nowMilliseconds : 0
+            if rest < 4 * clockStepMilliseconds {
+                // Counted from this turn's time: the turn's own length is added to the wait, which no deadline minds.
+                timeout = Int64(rest * 1_000_000)
+            } else {
+                // Never before `nowMilliseconds` says that it is time.
+                let at = min(deadline, UInt64(Int64.max) / 1_000_000 - clockStepMilliseconds) + clockStepMilliseconds
+                require(unsafe cu_set_alarm(ring, at * 1_000_000))
+            }
         }
         let status = unsafe cu_submit_and_wait(ring, timeout)
         // EBUSY, EAGAIN: the completion queue must be emptied first, which the worker does next.
@@ -114,8 +123,8 @@ import Vocabulary
             switch mode {
             case .waiting: unsafe cu_queue_send(ring, socket, bytes, UInt32(count), 1, token.bits)
             case .prompt: unsafe cu_queue_send(ring, socket, bytes, UInt32(count), 0, token.bits)
-            case .quiet: unsafe cu_queue_quiet_send(ring, socket, bytes, UInt32(count), 0, token.bits)
-            case .linked: unsafe cu_queue_quiet_send(ring, socket, bytes, UInt32(count), 1, token.bits)
+            case .quiet: unsafe cu_queue_quiet_send(ring, socket, bytes, UInt32(count), token.bits)
+            case .linked: unsafe cu_queue_linked_send(ring, socket, bytes, UInt32(count), token.bits)
             }
         require(status)
     }

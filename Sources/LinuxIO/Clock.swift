@@ -13,6 +13,14 @@ package func monotonicMilliseconds() -> UInt64 { nanoseconds(of: CLOCK_MONOTONIC
 /// which costs a virtual machine as much as a small system call. nginx keeps its time with it, too.
 package func coarseMonotonicMilliseconds() -> UInt64 { nanoseconds(of: CLOCK_MONOTONIC_COARSE) / 1_000_000 }
 
+/// From one tick to the next, rounded up.
+package func coarseMonotonicStepMilliseconds() -> UInt64 {
+    var step = timespec()
+    let status = unsafe clock_getres(CLOCK_MONOTONIC_COARSE, &step)
+    precondition(status == 0, "this clock exists since Linux 2.6.32")
+    return (UInt64(step.tv_nsec) + 999_999) / 1_000_000
+}
+
 /// Milliseconds since 1970, UTC.
 package func wallMilliseconds() -> UInt64 { nanoseconds(of: CLOCK_REALTIME) / 1_000_000 }
 

@@ -47,12 +47,18 @@ uint32_t cu_overflows(const struct cu_ring *ring);
 /// Adds up to `count` buffers that did not exist; returns how many were added (0 at capacity).
 uint32_t cu_grow_buffers(struct cu_ring *ring, uint32_t count);
 
-/// Submits what is queued and waits for a completion, not counting those of quiet sends, which are there at once and
-/// ask for nothing: a message is passed on and the next event awaited in one system call. At most `timeout_ns`
-/// nanoseconds (negative: no limit). Returns 0, or -errno other than -ETIME and -EINTR, which are 0.
+/// Ends a wait at `at_ns` of CLOCK_MONOTONIC, or before. An alarm that is set stays until it rings, so that a wait needs
+/// no timer of its own; to ask for the same or a later time again does nothing. An earlier time moves it.
+int32_t cu_set_alarm(struct cu_ring *ring, uint64_t at_ns);
+
+/// Submits what is queued and waits for a completion, not counting those of quiet and linked sends, which are there at
+/// once and ask for nothing: a message is passed on and the next event awaited in one system call. At most `timeout_ns`
+/// nanoseconds (negative: no limit but the alarm; 0: does not wait). Returns 0, or -errno other than -ETIME and -EINTR,
+/// which are 0.
 int32_t cu_submit_and_wait(struct cu_ring *ring, int64_t timeout_ns);
 
-/// Copies up to `capacity` completions and frees their places in the queue. Returns how many.
+/// Copies up to `capacity` completions, those of quiet sends first, and frees their places in the queue. Returns how
+/// many. Tokens are below 2^63.
 uint32_t cu_reap(struct cu_ring *ring, struct cu_completion *into, uint32_t capacity);
 
 /// Where the bytes of buffer `id` are.
@@ -78,11 +84,15 @@ int32_t cu_queue_receives(struct cu_ring *ring, int32_t socket, uint32_t bytes_m
 int32_t cu_queue_send(struct cu_ring *ring, int32_t socket, const void *bytes, uint32_t count, int32_t waits,
                       uint64_t token);
 
-/// Sends without waiting, and when all is sent that completion alone ends no wait. With `links_next` the next queued
-/// operation starts then, and ends with -ECANCELED otherwise.
-int32_t cu_queue_quiet_send(struct cu_ring *ring, int32_t socket, const void *bytes, uint32_t count,
-                            int32_t links_next, uint64_t token);
-/// A quiet send queued since the last wait matters after all: its completion ends a wait like any other.
+/// Sends without waiting. When all is sent, that ends no wait, and the kernel makes no completion of it: cu_reap tells
+/// of it after the submission. What falls short completes like any other operation.
+int32_t cu_queue_quiet_send(struct cu_ring *ring, int32_t socket, const void *bytes, uint32_t count, uint64_t token);
+
+/// Sends without waiting; when all is sent, that completion alone ends no wait, and the next queued operation starts.
+/// Otherwise that one ends with -ECANCELED.
+int32_t cu_queue_linked_send(struct cu_ring *ring, int32_t socket, const void *bytes, uint32_t count, uint64_t token);
+
+/// A quiet or linked send that was queued since the last wait matters after all: the next wait ends with it.
 void cu_heed_send(struct cu_ring *ring);
 
 /// Connects. The address is copied: it may go once this returns. With `links_next` the next queued operation starts
