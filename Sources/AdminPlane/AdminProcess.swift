@@ -72,9 +72,15 @@ package actor AdminProcess {
         if let fault { throw fault }
     }
 
+    /// The master waits for a second.
+    private static let stopPatience = Duration.milliseconds(500)
+
     /// Closes the listening sockets and ends all connections.
     package func stop() async {
+        for listener in listeners.values { await listener.close() }
         listeners = [:]
+        // The loop outlives whoever may still schedule on it; where that takes long, the end of the process takes both.
+        guard await service.connections.end(within: AdminProcess.stopPatience) else { return }
         try? await group.shutdownGracefully()
     }
 }

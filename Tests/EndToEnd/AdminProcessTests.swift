@@ -36,6 +36,29 @@ struct AdminProcessTests {
         }
     }
 
+    @Test("it ends quietly in the middle of connections, of which some are between requests and one is a stream")
+    func stopsQuietly() async throws {
+        let ports = try PortRegistry.take(count: 2)
+        let main = """
+            http { server {
+                listen 127.0.0.1:\(ports[1]);
+                location /api { api; }
+                location /dashboard { dashboard; }
+            } }
+            """
+        let weir = try await WeirInstance.start(
+            main: main, stream: "server { listen 127.0.0.1:\(ports[0]); return hello; }")
+        let connections = try (0..<20).map { _ in try TCPConnection(to: .ipv4(ports[1])) }
+        for (number, connection) in connections.enumerated() {
+            let path = number == 0 ? "/dashboard/events" : "/api/9/nginx"
+            try connection.send(Array("GET \(path) HTTP/1.1\r\nHost: localhost\r\n\r\n".utf8))
+            #expect(try #require(try connection.receive()).starts(with: Array("HTTP/1.1 200".utf8)))
+        }
+        try await weir.stop()
+        #expect(weir.process.output == "")
+        for connection in connections { connection.close() }
+    }
+
     @Test("killed, it costs no session, comes back, and answers whoever connected meanwhile")
     func killed() async throws {
         let broker = try NullBroker()

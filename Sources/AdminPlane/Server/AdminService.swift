@@ -33,13 +33,13 @@ final class AdminService: Sendable {
     private struct LastRequest: Error {}
 
     let limits: Limits
-    let connections: ConnectionLimit
+    let connections: OpenConnections
     /// By listening address: the present generation.
     private let sites = Mutex<[Endpoint: ServedSite]>([:])
 
     init(limits: Limits = Limits()) {
         self.limits = limits
-        connections = ConnectionLimit(limits.connections)
+        connections = OpenConnections(limits.connections)
     }
 
     func adopt(_ sites: [Endpoint: ServedSite]) { self.sites.withLock { $0 = sites } }

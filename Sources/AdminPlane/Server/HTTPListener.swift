@@ -36,8 +36,7 @@ struct HTTPListener: Sendable {
     private static func accept(
         _ channel: any Channel, at endpoint: Endpoint, _ service: AdminService
     ) -> EventLoopFuture<Void> {
-        guard service.connections.enter() else { return channel.close() }
-        channel.closeFuture.whenComplete { _ in service.connections.leave() }
+        guard service.connections.enter(channel) else { return channel.close() }
         let http = HTTP1Channel(
             responder: { request, writer, channel in
                 try await service.answer(request, writer, over: channel, at: endpoint)
@@ -57,7 +56,7 @@ struct HTTPListener: Sendable {
         }.flatMap {
             http.setup(channel: channel, logger: silence)
         }.map { connection in
-            Task { await http.handle(value: connection, logger: silence) }
+            service.connections.serve { await http.handle(value: connection, logger: silence) }
         }
     }
 
