@@ -3,7 +3,7 @@
 // Linking: the drafts become the configuration once all of the text is known. A slice links one server, one upstream,
 // one format, a bounded number of entries of a map, or reads one file.
 //
-//   destinations → maps → formats → upstreams → servers → listeners → tls → admin → done
+//   destinations → maps → mapCircles → formats → upstreams → servers → listeners → tls → admin → done
 
 import Vocabulary
 
@@ -59,8 +59,11 @@ extension Assembler {
             guard cursor.draft < destinationDrafts.count else { return enter(.maps) }
             linkDestination(&source)
         case .maps:
-            guard cursor.draft < mapDrafts.count else { return enter(.formats) }
+            guard cursor.draft < mapDrafts.count else { return enter(.mapCircles) }
             linkMap()
+        case .mapCircles:
+            guard findMapCircles() else { return }
+            enter(.formats)
         case .formats:
             guard cursor.draft < formatDrafts.count else { return enter(.upstreams) }
             linkFormat()

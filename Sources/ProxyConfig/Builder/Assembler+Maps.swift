@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Linking of `map`: keys sorted into exact names, masks and expressions, values compiled.
+// Linking of `map`: keys sorted into exact names, masks and expressions, values compiled. Which maps a map names is
+// noted on the way, for `Assembler+MapCircles`.
 
 import Patterns
 
 extension Assembler {
     /// A slice's work. Compiling an expression costs some tens of microseconds, a name less than one.
-    private static let sliceWork = 256
+    static let sliceWork = 256
     private static let expressionWork = 32
 
     mutating func linkMap() {
         let draft = mapDrafts[cursor.draft]
         if cursor.part == 0 {
+            mapWalk.references.append([])
             var map = MapTable(
-                variable: String(decoding: draft.variable.bytes, as: UTF8.self), source: template(draft.source))
+                variable: String(decoding: draft.variable.bytes, as: UTF8.self), source: mapTemplate(draft.source))
             map.isVolatile = draft.isVolatile
-            if let value = draft.defaultValue { map.defaultValue = template(value) }
+            if let value = draft.defaultValue { map.defaultValue = mapTemplate(value) }
             // Growing a table of many names would move all of them in one slice.
             map.exact.reserveCapacity(draft.entries.count)
             configuration.maps.append(map)
@@ -38,11 +40,18 @@ extension Assembler {
         }
     }
 
+    /// A string of the map being linked.
+    private mutating func mapTemplate(_ word: Word, captures: CaptureScope? = nil) -> Template {
+        let template = template(word, captures: captures)
+        for case .variable(.map(let index)) in template.parts { mapWalk.references[cursor.draft].insert(index) }
+        return template
+    }
+
     private mutating func linkExpression(_ entry: MapDraft.Entry) {
         let ignoresCase = entry.key.hasPrefix("~*")
         guard let pattern = pattern(entry.key.dropFirst(ignoresCase ? 2 : 1), ignoresCase: ignoresCase) else { return }
         let captures = CaptureScope(count: pattern.captureCount, names: pattern.captureNames)
-        let value = template(entry.value, captures: captures)
+        let value = mapTemplate(entry.value, captures: captures)
         configuration.maps[cursor.draft].expressions.append(MapTable.Expression(pattern: pattern, value: value))
     }
 
@@ -50,7 +59,7 @@ extension Assembler {
         var key = entry.key.bytes.lowercasedASCII
         // `\default`, `\~x`: the key without its special meaning.
         if key.first == UInt8(ascii: "\\") { key.removeFirst() }
-        let value = template(entry.value)
+        let value = mapTemplate(entry.value)
         let map = cursor.draft
         var isTaken = false
         if !isHostnames || HostMask.isPlain(key) {

@@ -58,6 +58,7 @@ struct Assembler {
         case reading
         case destinations
         case maps
+        case mapCircles
         case formats
         case upstreams
         case servers
@@ -109,6 +110,7 @@ struct Assembler {
     var configuration = Configuration()
     var cursor = LinkCursor()
     var variables: [[UInt8]: VariableReference] = [:]
+    var mapWalk = MapWalk()
     var implicitUpstreams: [[UInt8]: Int] = [:]
     var resolved: [String: Result<[IPAddress], SourceFault>] = [:]
     var listenerByEndpoint: [Endpoint: Int] = [:]

@@ -54,7 +54,7 @@ package struct ConfigurationBuilder<Source: ConfigurationSource> {
                 assembler.enter(.destinations)
             }
             return .more
-        case .destinations, .maps, .formats, .upstreams, .servers, .listeners, .tls, .admin:
+        case .destinations, .maps, .mapCircles, .formats, .upstreams, .servers, .listeners, .tls, .admin:
             assembler.linkSlice(&source)
             return assembler.phase == .done ? .done : .more
         case .done: return .done
