@@ -66,7 +66,9 @@ package struct PacketSocket: ~Copyable, Sendable {
             let error = Errno(rawValue: Int32(truncatingIfNeeded: -status))
             switch error {
             case .wouldBlock, .interrupted: return .wouldBlock
-            case .connectionReset: return .ended
+            // The other side has ended and left packets unread. The kernel says so once, and before what that side has
+            // sent (seen with Linux 6.18): its last words come with the next call, and the end behind them.
+            case .connectionReset: return try receive(bytesMax: bytesMax)
             default: throw error
             }
         }

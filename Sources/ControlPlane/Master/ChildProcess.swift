@@ -21,8 +21,10 @@ final class ChildProcess {
     var logDestinations: [LogDestination]
     /// Listeners it has got a descriptor for and has not let go of.
     var listeners: Set<Endpoint> = []
-    /// False when the link has ended: nothing can be said any more, the end of the process will follow.
-    private(set) var isLinkOpen = true
+    /// False when nothing can be said any more: the end of the process will follow.
+    private var takesMessages = true
+    /// False when nothing comes any more. A child that takes no messages may have said why before.
+    private var mayHaveSaid = true
 
     init(_ child: Child, pid: Int32, link: consuming LinkEndpoint, generation: LoadedGeneration) {
         self.child = child
@@ -37,21 +39,21 @@ final class ChildProcess {
     }
 
     var pollEntry: PollEntry {
-        let wanted: PollEntry.Events = outgoingStart < outgoing.count ? [.readable, .writable] : .readable
-        return PollEntry(isLinkOpen ? link.number : -1, wanted)
+        let isWaiting = takesMessages && outgoingStart < outgoing.count
+        return PollEntry(mayHaveSaid ? link.number : -1, isWaiting ? [.readable, .writable] : .readable)
     }
 
     // MARK: Saying
 
     func say(_ message: LinkMessage, descriptor: Int32 = -1) {
-        guard isLinkOpen else { return }
+        guard takesMessages else { return }
         if outgoingStart == outgoing.count, send(message, descriptor) { return }
-        guard isLinkOpen else { return }
+        guard takesMessages else { return }
         var copy: Int32 = -1
         if descriptor >= 0 {
             do throws(Errno) { copy = try Descriptors.duplicate(descriptor).release() } catch {
                 // Without the descriptor the talk makes no sense; the child is late with its answer, then.
-                isLinkOpen = false
+                takesMessages = false
                 return
             }
         }
@@ -82,11 +84,11 @@ final class ChildProcess {
         say(LinkMessage(.build, generation: number))
     }
 
-    var hasSaidAll: Bool { isLinkOpen && outgoingStart == outgoing.count }
+    var hasSaidAll: Bool { takesMessages && outgoingStart == outgoing.count }
 
     /// Sends what has waited, as far as the link takes it.
     func flush() {
-        while isLinkOpen, outgoingStart < outgoing.count {
+        while takesMessages, outgoingStart < outgoing.count {
             let (message, descriptor) = outgoing[outgoingStart]
             guard send(message, descriptor) else { return }
             if descriptor >= 0 { Descriptors.close(descriptor) }
@@ -103,7 +105,7 @@ final class ChildProcess {
         do throws(Errno) {
             return try link.send(message, descriptor: descriptor >= 0 ? descriptor : nil)
         } catch {
-            isLinkOpen = false
+            takesMessages = false
             return false
         }
     }
@@ -112,18 +114,18 @@ final class ChildProcess {
 
     /// The next message; nil when there is none now or the link has ended.
     func hear() -> LinkMessage? {
-        guard isLinkOpen else { return nil }
+        guard mayHaveSaid else { return nil }
         do throws(Errno) {
             switch try link.receive() {
             // Children send no descriptors; one that came is closed with its arrival.
             case .message(let arrival): return arrival.message
             case .wouldBlock: return nil
-            case .ended: isLinkOpen = false
-            case .malformed: isLinkOpen = false
+            case .ended: break
+            case .malformed: break
             }
-        } catch {
-            isLinkOpen = false
-        }
+        } catch {}
+        takesMessages = false
+        mayHaveSaid = false
         return nil
     }
 }
