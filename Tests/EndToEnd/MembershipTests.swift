@@ -10,40 +10,6 @@ import Testing
 
 @Suite("membership at run time")
 struct MembershipTests {
-    private struct API {
-        let endpoint: Endpoint
-        let upstream: String
-
-        private var path: String { "/api/9/stream/upstreams/\(upstream)/servers/" }
-
-        struct Server: Decodable, Equatable {
-            var id: Int
-            var server: String
-            var weight: Int
-            var down: Bool
-            var drain: Bool
-        }
-
-        func servers() throws -> [Server] {
-            try JSONDecoder().decode([Server].self, from: Data(HTTPTestClient.get(path, at: endpoint).body))
-        }
-
-        @discardableResult
-        func call(_ method: String, _ id: Int? = nil, _ body: String = "") throws -> HTTPTestAnswer {
-            try HTTPTestClient.request(
-                method, path + (id.map { "\($0)" } ?? ""), at: endpoint,
-                fields: body.isEmpty ? [:] : ["Content-Type": "application/json"], body: body)
-        }
-
-        func add(_ broker: NullBroker, _ more: String = "") throws -> HTTPTestAnswer {
-            try call("POST", nil, "{\"server\":\"\(broker.endpoint.text)\"\(more)}")
-        }
-    }
-
-    private static func main(_ port: UInt16) -> String {
-        "http { server { listen 127.0.0.1:\(port); location /api { api write=on; } } }"
-    }
-
     /// So many connections, spread over all workers by the kernel, closed again.
     private static func knock(_ port: UInt16, _ count: Int = 24) throws {
         for number in 0..<count {
@@ -60,8 +26,8 @@ struct MembershipTests {
             upstream brokers { zone brokers 64k; server \(first.endpoint.text); }
             server { listen 127.0.0.1:\(ports[0]); proxy_pass brokers; }
             """
-        try await withWeir(main: Self.main(ports[1]), stream: stream, workers: 3) { weir in
-            let api = API(endpoint: .ipv4(ports[1]), upstream: "brokers")
+        try await withWeir(main: ServersAPI.main(ports[1]), stream: stream, workers: 3) { weir in
+            let api = ServersAPI(endpoint: .ipv4(ports[1]), upstream: "brokers")
             let standing = try (0..<4).map { try MQTTTestClient.connected(to: .ipv4(ports[0]), id: "standing-\($0)") }
             let processes = weir.children.map(\.id)
 
@@ -156,8 +122,8 @@ struct MembershipTests {
             upstream fixed { server \(broker.endpoint.text); }
             server { listen 127.0.0.1:\(ports[0]); proxy_pass brokers; }
             """
-        try await withWeir(main: Self.main(ports[1]), stream: stream, workers: 2) { weir in
-            let api = API(endpoint: .ipv4(ports[1]), upstream: "brokers")
+        try await withWeir(main: ServersAPI.main(ports[1]), stream: stream, workers: 2) { weir in
+            let api = ServersAPI(endpoint: .ipv4(ports[1]), upstream: "brokers")
             let before = try api.servers()
             let bodies = [
                 ("{\"server\":\"127.0.0.1\"}", 400, "UpstreamBadAddress"),
@@ -169,7 +135,7 @@ struct MembershipTests {
                 let answer = try api.call("POST", nil, body)
                 #expect(answer.status == status && answer.text.contains(code), "\(body): \(answer.text)")
             }
-            let fixed = API(endpoint: .ipv4(ports[1]), upstream: "fixed")
+            let fixed = ServersAPI(endpoint: .ipv4(ports[1]), upstream: "fixed")
             #expect(try fixed.add(broker).text.contains("UpstreamStatic"))
             // The last one of a group without state: such a configuration would not load.
             #expect(try api.call("DELETE", before[0].id).status == 400)
@@ -189,10 +155,10 @@ struct MembershipTests {
             upstream brokers { zone brokers; state \(state); hash $remote_port consistent; }
             server { listen 127.0.0.1:\(ports[0]); proxy_pass brokers; }
             """
-        let api = API(endpoint: .ipv4(ports[1]), upstream: "brokers")
-        var kept: [API.Server] = []
+        let api = ServersAPI(endpoint: .ipv4(ports[1]), upstream: "brokers")
+        var kept: [ServersAPI.Server] = []
         try await withWeir(
-            in: directory, main: Self.main(ports[1]), stream: stream, workers: 2, expecting: ["exited on signal 9"]
+            in: directory, main: ServersAPI.main(ports[1]), stream: stream, workers: 2, expecting: ["exited on signal 9"]
         ) { weir in
             #expect(try api.servers() == [], "there is no file yet, and that is no error")
             #expect(try api.add(brokers[0], ",\"weight\":5").status == 201)
@@ -214,7 +180,7 @@ struct MembershipTests {
         }
         // The log is the first run's, too.
         try await withWeir(
-            in: directory, main: Self.main(ports[1]), stream: stream, workers: 2, expecting: ["exited on signal 9"]
+            in: directory, main: ServersAPI.main(ports[1]), stream: stream, workers: 2, expecting: ["exited on signal 9"]
         ) { weir in
             #expect(try api.servers().map(\.server) == kept.map(\.server))
             #expect(try api.servers().map(\.drain) == [false, true])
@@ -235,8 +201,8 @@ struct MembershipTests {
             upstream brokers { zone brokers; state \(directory.path("brokers.state")); }
             server { listen 127.0.0.1:\(ports[0]); proxy_pass brokers; }
             """
-        try await withWeir(in: directory, main: Self.main(ports[1]), stream: stream, workers: 2) { weir in
-            let api = API(endpoint: .ipv4(ports[1]), upstream: "brokers")
+        try await withWeir(in: directory, main: ServersAPI.main(ports[1]), stream: stream, workers: 2) { weir in
+            let api = ServersAPI(endpoint: .ipv4(ports[1]), upstream: "brokers")
             let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
                 for number in 1...12 {
                     group.addTask {
