@@ -58,6 +58,8 @@ final class SimulatedSocket {
     /// Operations that hold this socket alive.
     var operations: [KernelOperation] = []
     var isDescriptorClosed = false
+    /// When the error was handed out: what finds the end behind it comes later.
+    var errorCompletedAt: (at: UInt64, key: UInt64)? = nil
     /// What the worker has heard of before it closed: what its log must say.
     var heardReceived = 0
     var heardSent = 0

@@ -43,11 +43,14 @@ extension World {
         if chance(weather.chanceOfDelay) && !operation.isPrompt { at += pause(0...weather.delayMax) }
         if case .send(_, _, .quiet) = operation.kind, !operation.hasDoneAll(result) { brokenQuietSends += 1 }
         var key = random.next() >> 16
-        if let after = operation.after, (at, key) <= after {
+        for case let after? in [operation.after, operation.socket?.errorCompletedAt] where (at, key) <= after {
             at = after.at
             key = after.key + 1
         }
         operation.after = (at, key)
+        if result == -Errno.connectionReset.rawValue || result == -Errno.brokenPipe.rawValue {
+            operation.socket?.errorCompletedAt = (at, key)
+        }
         ready.append(
             Ready(
                 at: at, key: key,
