@@ -37,6 +37,7 @@ extension SharedRegion {
             let now = max(wallMilliseconds, downSince)
             store(peer, CS_PEER_DOWN_TIME, load(peer, CS_PEER_DOWN_TIME) + (now - downSince))
             store(peer, CS_PEER_DOWN_SINCE, 0)
+            store(peer, CS_PEER_BACK_AT, wallMilliseconds)
         }
         store(peer, CS_PEER_HEALTH_SINCE, wallMilliseconds)
         store(peer, CS_PEER_HEALTH, UInt64(health.rawValue))

@@ -84,8 +84,13 @@ extension SharedRegion {
         AdminState(rawValue: UInt8(truncatingIfNeeded: load(peer, CS_PEER_ADMIN))) ?? .none
     }
 
-    /// By the master.
-    package func setAdminState(_ state: AdminState, _ peer: PeerSlot) {
+    /// When the state came; wall clock, milliseconds; 0: it was never changed.
+    package func adminSince(_ peer: PeerSlot) -> UInt64 { load(peer, CS_PEER_ADMIN_SINCE) }
+
+    /// By the master, when the state changes. The moment comes first: a worker that reads between the two sees a server
+    /// that is there again start slowly, not with its whole share.
+    package func setAdminState(_ state: AdminState, _ peer: PeerSlot, wallMilliseconds: UInt64) {
+        store(peer, CS_PEER_ADMIN_SINCE, wallMilliseconds)
         store(peer, CS_PEER_ADMIN, UInt64(state.rawValue))
     }
 

@@ -47,8 +47,9 @@ package struct PeerReport: Sendable {
     package var isCommitted: Bool
     package var weight: Int32
     package var admin: AdminState
-    package var health: SharedHealth
     /// Wall clock, milliseconds; 0: never set. Likewise the other moments.
+    package var adminSince: UInt64
+    package var health: SharedHealth
     package var healthSince: UInt64
     package var reason: String
     package var checks: UInt64
@@ -160,11 +161,12 @@ extension SharedRegion {
         var endpoint: [UInt8] = []
         appendEndpointText(of: peer, to: &endpoint)
         let down = downtime(of: peer, at: moment)
+        let isOut = down.isUnavailable || health(peer) != .up || adminState(peer) != .none
         return PeerReport(
             slot: peer, endpoint: String(decoding: endpoint, as: UTF8.self),
             isCommitted: isCommitted(load(peer, CS_PEER_USE)),
             weight: Int32(truncatingIfNeeded: load(peer, CS_PEER_WEIGHT)), admin: adminState(peer),
-            health: health(peer), healthSince: healthSince(peer),
+            adminSince: adminSince(peer), health: health(peer), healthSince: healthSince(peer),
             reason: String(
                 decoding: reasonText(peer.number).load(count: load(peer, CS_PEER_REASON_BYTES)), as: UTF8.self),
             checks: load(peer, CS_PEER_CHECKS), checksFailed: load(peer, CS_PEER_CHECKS_FAILED),
@@ -180,7 +182,7 @@ extension SharedRegion {
             firstByteMilliseconds: sum(CS_SHARE_FIRST_BYTE_TIME), ended: sum(CS_SHARE_ENDED),
             sessionMilliseconds: sum(CS_SHARE_SESSION_TIME),
             tls: TLSReport(isServer: false) { sums[Int(CS_SHARE_TLS.rawValue) + Int($0.rawValue)] },
-            backMilliseconds: down.isUnavailable || health(peer) != .up ? nil : millisecondsBack(peer, at: moment))
+            backMilliseconds: isOut ? nil : millisecondsBack(peer, at: moment))
     }
 
     /// By health checks and by failure windows. Where both say so at once, both count.

@@ -5,17 +5,21 @@
 import CShared
 
 extension SharedRegion {
-    /// How long ago checks found the peer well, or its failure window ended; the later of both. Nil: neither ever was.
-    /// Means nothing while the peer is out.
+    /// How long ago checks found the peer well again, its failure window ended, or it was taken out of `down` or
+    /// `drain`; the latest of these. Nil: it was never away. Means nothing while the peer is out.
     package func millisecondsBack(_ peer: PeerSlot, at moment: ReportMoment) -> UInt64? {
-        var shortest: UInt64? = nil
-        // A clock that was set back is no reason to starve a server until it has caught up.
-        let since = healthSince(peer)
-        if since > 0, since <= moment.wallMilliseconds { shortest = moment.wallMilliseconds - since }
-        let until = load(peer, CS_PEER_OUT_UNTIL)
-        if until > 0, until <= moment.monotonicMilliseconds {
-            shortest = min(shortest ?? .max, moment.monotonicMilliseconds - until)
-        }
-        return shortest
+        let wall = moment.wallMilliseconds
+        let ages = (
+            age(of: load(peer, CS_PEER_BACK_AT), at: wall), age(of: adminSince(peer), at: wall),
+            age(of: load(peer, CS_PEER_OUT_UNTIL), at: moment.monotonicMilliseconds)
+        )
+        let shortest = min(ages.0, ages.1, ages.2)
+        return shortest == .max ? nil : shortest
+    }
+
+    /// Nothing happened where the moment is 0, nor where it lies ahead: a clock that was set back is no reason to
+    /// starve a server until it has caught up.
+    private func age(of moment: UInt64, at now: UInt64) -> UInt64 {
+        moment > 0 && moment <= now ? now - moment : .max
     }
 }

@@ -79,7 +79,7 @@ struct DashboardFeedTests {
         let stage = try Stage()
         stage.region.setHealth(
             .unhealthy, stage.brokers[1], wallMilliseconds: 1_700_000_000_123, reason: Array("no \"answer\"\nin time".utf8))
-        stage.region.setAdminState(.draining, stage.brokers[2])
+        stage.region.setAdminState(.draining, stage.brokers[2], wallMilliseconds: 1_700_000_000_456)
         let feed = DashboardFeed(context: stage.context)
         var viewer = try #require(await feed.watch()).makeAsyncIterator()
         let message = try #require(await viewer.next())
@@ -90,6 +90,7 @@ struct DashboardFeedTests {
         #expect(brokers.map { $0["id"] as? Int } == stage.brokers.map(\.index))
         #expect(brokers[1]["reason"] as? String == "no \"answer\"\nin time")
         #expect(brokers[1]["since"] as? UInt64 == 1_700_000_000_123)
+        #expect(brokers[2]["since"] as? UInt64 == 1_700_000_000_456)
         #expect(brokers[0]["since"] == nil, "nobody has ever set its health")
         let weir = try #require(try state(message)["weir"] as? [String: Any])
         #expect(weir["pid"] as? Int == 4100)

@@ -74,6 +74,31 @@ struct SlowStartTests {
         }
     }
 
+    @Test("and so does one that an administrator lets back", arguments: ["down", "drain"])
+    func comesBack(from state: String) async throws {
+        let port = try PortRegistry.take()
+        let api = ServersAPI(endpoint: .ipv4(port), upstream: "brokers")
+        let stage = try Stage(method: "", main: ServersAPI.main(port))
+        try await stage.run { weir in
+            #expect(try stage.connect(20) == 0.5, "at the start of Weir nobody comes back from anywhere")
+            let id = try api.servers()[1].id
+            #expect(try api.call("PATCH", id, "{\"\(state)\":true}").status == 200)
+            #expect(try stage.connect(20) == 0)
+            #expect(try api.call("PATCH", id, "{\"\(state)\":false}").status == 200)
+            try await stage.checkStart(weir)
+        }
+    }
+
+    @Test("checks that find all well for the first time are no return")
+    func firstChecks() async throws {
+        let stage = try Stage(method: "", check: "health_check interval=200ms match=mqtt; health_check_timeout 2s;")
+        try await stage.run { _ in
+            let starting = stage.starting
+            try await eventually("checks have passed") { starting.connectionCount > 1 }
+            #expect(try stage.connect(20) == 0.5)
+        }
+    }
+
     /// Client ids of all CONNECTs that the broker has had.
     private static func ids(at broker: NullBroker) -> Set<String> {
         Set(broker.sessions.compactMap { session in

@@ -107,6 +107,32 @@ import Vocabulary
         #expect(report.downSince == 0 && report.downMilliseconds == 5000 && report.timesUnhealthy == 1)
     }
 
+    @Test("a peer that was looked at for the first time, and is well, is not back from anywhere")
+    func neverAway() throws {
+        defer { region.detach() }
+        let peer = try peer()
+        region.setHealth(.up, peer, wallMilliseconds: 1_000_100, reason: [])
+        #expect(region.peerReport(peer, at: moment(500)).backMilliseconds == nil)
+        region.setHealth(.checking, peer, wallMilliseconds: 1_000_600, reason: [])
+        region.setHealth(.up, peer, wallMilliseconds: 1_000_600, reason: [])
+        #expect(region.peerReport(peer, at: moment(700)).backMilliseconds == 100)
+    }
+
+    @Test("a peer that was down or draining is back since an administrator said so", arguments: AdminState.allCases)
+    func backFromAdministrator(state: AdminState) throws {
+        defer { region.detach() }
+        let peer = try peer()
+        func back(_ now: UInt64) -> UInt64? { region.peerReport(peer, at: moment(now)).backMilliseconds }
+        guard state != .none else { return #expect(back(500) == nil) }
+        region.setAdminState(state, peer, wallMilliseconds: 1_001_000)
+        #expect(back(2000) == nil)
+        region.setAdminState(.none, peer, wallMilliseconds: 1_003_000)
+        #expect(back(3400) == 400)
+        region.setHealth(.unhealthy, peer, wallMilliseconds: 1_004_000, reason: [])
+        region.setHealth(.up, peer, wallMilliseconds: 1_005_000, reason: [])
+        #expect(back(5100) == 100, "the latest return counts")
+    }
+
     @Test("a peer is back since it is well or since its failure window is over, the later of both")
     func back() throws {
         defer { region.detach() }
@@ -133,12 +159,13 @@ import Vocabulary
         defer { region.detach() }
         let peer = try peer()
         region.setHealth(.unhealthy, peer, wallMilliseconds: 1_001_000, reason: [])
-        region.setAdminState(.draining, peer)
+        region.setAdminState(.draining, peer, wallMilliseconds: 1_002_000)
         #expect(region.peerReport(peer).condition() == .draining)
         #expect(region.peerReport(peer).condition(isDown: true) == .down)
-        region.setAdminState(.down, peer)
+        #expect(region.peerReport(peer).adminSince == 1_002_000)
+        region.setAdminState(.down, peer, wallMilliseconds: 1_003_000)
         #expect(region.peerReport(peer).condition(isDraining: true) == .down)
-        region.setAdminState(.none, peer)
+        region.setAdminState(.none, peer, wallMilliseconds: 1_004_000)
         #expect(region.peerReport(peer).condition() == .unhealthy)
     }
 

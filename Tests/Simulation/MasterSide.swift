@@ -213,8 +213,12 @@ final class MasterSide {
         for group in region.groupReports() {
             for peer in group.peers {
                 let health: SharedHealth = world.chance(70) ? .up : .unhealthy
-                region.setHealth(health, peer.slot, wallMilliseconds: World.wallStart + world.now, reason: [])
-                region.setAdminState(world.chance(90) ? .none : .draining, peer.slot)
+                let now = World.wallStart + world.now
+                region.setHealth(health, peer.slot, wallMilliseconds: now, reason: [])
+                let state: AdminState = world.chance(90) ? .none : .draining
+                if region.adminState(peer.slot) != state {
+                    region.setAdminState(state, peer.slot, wallMilliseconds: now)
+                }
             }
         }
     }

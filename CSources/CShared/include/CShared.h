@@ -127,6 +127,7 @@ typedef enum {
     CS_PEER_WEIGHT,                  ///< Of the committed generation.
     CS_PEER_WEIGHT_PREPARED,
     CS_PEER_IDENTITY_BYTES,
+    CS_PEER_ADMIN_SINCE,             ///< The last change of `ADMIN`, wall clock, milliseconds; 0: none yet.
     CS_PEER_IDENTITY = 8,
     // Written by the prober.
     CS_PEER_HEALTH = 24,
@@ -139,6 +140,7 @@ typedef enum {
     CS_PEER_REASON_BYTES,
     CS_PEER_DOWN_SINCE,              ///< Not up since then, wall clock; 0: up.
     CS_PEER_DOWN_TIME,               ///< Milliseconds that it was not up before.
+    CS_PEER_BACK_AT,                 ///< When it was last up again, wall clock; 0: it was always up.
     CS_PEER_REASON = 40,
     // Written by several workers, under the group's lock or, when its holder is late, without it.
     CS_PEER_FAILS = 48,

@@ -167,11 +167,15 @@ extension DashboardState.Broker {
             state = "checking"
             since = report.healthSince
         case .up:
-            since = report.healthSince
-            let isNew = moment.wallMilliseconds < report.healthSince + UInt64(peer.slowStartMilliseconds)
-            state = report.timesUnhealthy > 0 && isNew ? "slow" : "up"
-        case .draining: state = "draining"
-        case .down: state = "down"
+            since = max(report.healthSince, report.adminSince)
+            let isStarting = report.backMilliseconds.map { $0 < UInt64(peer.slowStartMilliseconds) } ?? false
+            state = isStarting ? "slow" : "up"
+        case .draining:
+            state = "draining"
+            since = report.adminSince
+        case .down:
+            state = "down"
+            since = report.adminSince
         }
         if since == 0 { since = nil }
         if reason?.isEmpty == true { reason = nil }

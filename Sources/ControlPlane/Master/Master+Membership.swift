@@ -27,6 +27,8 @@ struct ChangeRequest {
     var edit: MembershipEdit? = nil
     /// What `state FILE` will hold.
     var stateFile: StateFile? = nil
+    /// What `makeChange` has found in the shared region where it said `down` or `drain` ahead.
+    var formerAdminStates: [(slot: PeerSlot, state: AdminState, since: UInt64)] = []
 }
 
 extension Master {
@@ -140,9 +142,8 @@ extension Master {
     mutating func refuseChange(_ refusal: AdminRefusal) -> Bool {
         guard let request = activeChange.take() else { return false }
         request.stateFile?.discard()
-        if request.edit != nil {
-            var pace = WorkPace()
-            setAdminStates(&pace)
+        for former in request.formerAdminStates {
+            region.setAdminState(former.state, former.slot, wallMilliseconds: former.since)
         }
         log.write(
             .notice,
@@ -156,19 +157,25 @@ extension Master {
 
     /// `down` and `drain` of every server as the configuration in use has them.
     mutating func setAdminStates(_ pace: inout WorkPace) {
+        let now = wallMilliseconds()
         for upstream in current.configuration.upstreams {
             pace.pause()
             for (peer, slot) in zip(upstream.peers, slots(of: upstream)) {
-                if let slot, region.adminState(slot) != peer.adminState { region.setAdminState(peer.adminState, slot) }
+                guard let slot, region.adminState(slot) != peer.adminState else { continue }
+                region.setAdminState(peer.adminState, slot, wallMilliseconds: now)
             }
         }
     }
 
-    private func showAdminState(_ edit: MembershipEdit, _ upstream: Upstream) {
+    private mutating func showAdminState(_ edit: MembershipEdit, _ upstream: Upstream) {
         guard let line = edit.line else { return }
+        let state = edit.listing.lines[line].adminState
         let slots = slots(of: upstream)
-        for peer in edit.peers {
-            if let slot = slots[peer] { region.setAdminState(edit.listing.lines[line].adminState, slot) }
+        for slot in edit.peers.compactMap({ slots[$0] }) {
+            let former = (slot: slot, state: region.adminState(slot), since: region.adminSince(slot))
+            guard former.state != state else { continue }
+            activeChange?.formerAdminStates.append(former)
+            region.setAdminState(state, slot, wallMilliseconds: wallMilliseconds())
         }
     }
 
