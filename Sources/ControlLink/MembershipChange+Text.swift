@@ -3,6 +3,9 @@
 // A change and a refusal as text of a message: `key=value`, each ended by NUL, which no word of a configuration can
 // hold. The reader takes no key twice and none that it does not know.
 
+import ProxyConfig
+import Vocabulary
+
 extension MembershipChange {
     /// Nil when it cannot be said: a value holds a NUL, or all together are longer than a message's text.
     package var text: String? {
@@ -12,7 +15,7 @@ extension MembershipChange {
         case .set(let id): fields.append(("set", String(id)))
         case .remove(let id): fields.append(("remove", String(id)))
         }
-        fields += parameters.fields
+        fields += parameters.fields + (name?.fields ?? [])
         guard !fields.contains(where: { $0.1.utf8.contains(0) }) else { return nil }
         let text = fields.map { "\($0.0)=\($0.1)\u{0}" }.joined()
         return text.utf8.count <= LinkMessage.changeTextBytesMax ? text : nil
@@ -38,8 +41,40 @@ extension MembershipChange {
         case (nil, nil, .some(let id?)): operation = .remove(id: id)
         default: return nil
         }
-        guard let parameters = ServerParameters(&fields), fields.isEmpty else { return nil }
+        guard let parameters = ServerParameters(&fields) else { return nil }
         self.init(operation, upstream: upstream, parameters: parameters, requester: by)
+        if let host = fields.removeValue(forKey: "host") {
+            guard let resolved = ResolvedName(host, &fields) else { return nil }
+            name = resolved
+        }
+        guard fields.isEmpty else { return nil }
+    }
+}
+
+extension ResolvedName {
+    fileprivate var fields: [(String, String)] {
+        switch answer {
+        case .success(let addresses): [("host", host), ("addresses", addresses.map(\.text).joined(separator: " "))]
+        case .failure(let fault): [("host", host), ("fault", "\(fault.code) \(fault.reason)")]
+        }
+    }
+
+    /// Takes its own out of `fields`; nil when it is neither of the two.
+    fileprivate init?(_ host: String, _ fields: inout [Substring: String]) {
+        let addresses = fields.removeValue(forKey: "addresses").map { text in
+            text.split(separator: " ").map { IPAddress(text: String($0)) }
+        }
+        let fault = fields.removeValue(forKey: "fault")?.split(separator: " ", maxSplits: 1)
+        switch (addresses, fault) {
+        case (let addresses?, nil):
+            let known = addresses.compactMap(\.self)
+            guard !known.isEmpty, known.count == addresses.count else { return nil }
+            self.init(host: host, answer: .success(known))
+        case (nil, let fault?):
+            guard fault.count == 2, let code = Int32(fault[0]) else { return nil }
+            self.init(host: host, answer: .failure(SourceFault(code: code, reason: String(fault[1]))))
+        default: return nil
+        }
     }
 }
 

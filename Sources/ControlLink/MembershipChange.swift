@@ -3,6 +3,9 @@
 // A change of an upstream's servers while Weir runs, as the admin process asks for it and the master does it; and why
 // it is not done. Both travel as the text of a LinkMessage (`MembershipChange+Text`).
 
+import ProxyConfig
+import Vocabulary
+
 /// One change of one server.
 package struct MembershipChange: Sendable, Equatable {
     package enum Operation: Sendable, Equatable {
@@ -21,6 +24,8 @@ package struct MembershipChange: Sendable, Equatable {
     package var parameters: ServerParameters
     /// For the log: a user, an address.
     package var requester: String
+    /// Where the server's new address is a host name.
+    package var name: ResolvedName? = nil
 
     package init(
         _ operation: Operation, upstream: String, parameters: ServerParameters = ServerParameters(), requester: String
@@ -29,6 +34,29 @@ package struct MembershipChange: Sendable, Equatable {
         self.operation = operation
         self.parameters = parameters
         self.requester = requester
+    }
+
+    /// The host name that has to be resolved for this change; nil: there is none.
+    package var hostName: String? {
+        let server: String? =
+            switch operation {
+            case .add(let server): server
+            case .set: parameters.server
+            case .remove: nil
+            }
+        return server.flatMap { ServerListing.Line(server: $0).hostName }
+    }
+}
+
+/// What came of a host name. The admin process asks the resolver before it asks for the change: a resolver takes its
+/// time, and the master, which serves meanwhile, has none to give.
+package struct ResolvedName: Sendable, Equatable {
+    package var host: String
+    package var answer: Result<[IPAddress], SourceFault>
+
+    package init(host: String, answer: Result<[IPAddress], SourceFault>) {
+        self.host = host
+        self.answer = answer
     }
 }
 

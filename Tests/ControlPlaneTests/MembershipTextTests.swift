@@ -4,7 +4,9 @@
 
 import ControlLink
 import LinuxIO
+import ProxyConfig
 import Testing
+import Vocabulary
 
 @Suite("changes of servers on the link")
 struct MembershipTextTests {
@@ -22,6 +24,12 @@ struct MembershipTextTests {
         return parameters
     }()
 
+    private static func named(_ answer: Result<[IPAddress], SourceFault>) -> MembershipChange {
+        var change = MembershipChange(.add(server: "b1:1883"), upstream: "brokers", requester: "x")
+        change.name = ResolvedName(host: "b1", answer: answer)
+        return change
+    }
+
     @Test(
         "a change comes out as it went in",
         arguments: [
@@ -30,12 +38,28 @@ struct MembershipTextTests {
             MembershipChange(.set(id: 17), upstream: "brokers", parameters: .up, requester: "ops at 10.0.0.7"),
             MembershipChange(.set(id: 0), upstream: "b", parameters: all, requester: "é"),
             MembershipChange(.remove(id: 8191), upstream: "brokers", requester: "x"),
+            named(.success([IPAddress(ipv4: 0x0A00_0001), IPAddress(ipv6High: 0x2001_0DB8 << 32, low: 1)])),
+            named(.failure(SourceFault(code: -2, reason: "host not found"))),
         ])
     func roundTrip(change: MembershipChange) throws {
         let message = LinkMessage(.change, index: 7, text: try #require(change.text))
         let heard = try LinkMessage(packet: message.packet)
         #expect(heard == message)
         #expect(MembershipChange(text: heard.text) == change)
+    }
+
+    @Test(
+        "a name is resolved where a change brings one",
+        arguments: [
+            ("b1:1883", "b1"), ("b1.example:1", "b1.example"), ("10.0.0.1:1883", nil), ("[::1]:1", nil),
+            ("unix:/b1", nil), ("b1", nil), ("b1:port", nil), ("", nil), ("a/b:1", nil),
+        ] as [(String, String?)])
+    func hostName(server: String, host: String?) {
+        #expect(MembershipChange(.add(server: server), upstream: "b", requester: "x").hostName == host)
+        var parameters = ServerParameters()
+        #expect(MembershipChange(.set(id: 1), upstream: "b", parameters: parameters, requester: "x").hostName == nil)
+        parameters.server = server
+        #expect(MembershipChange(.set(id: 1), upstream: "b", parameters: parameters, requester: "x").hostName == host)
     }
 
     @Test("what does not fit a message or holds a NUL is not said")
@@ -51,6 +75,12 @@ struct MembershipTextTests {
             "", "upstream=b\u{0}by=x\u{0}", "upstream=b\u{0}by=x\u{0}set=1\u{0}remove=1\u{0}",
             "upstream=b\u{0}by=x\u{0}set=one\u{0}", "upstream=b\u{0}by=x\u{0}set=1\u{0}set=1\u{0}",
             "upstream=b\u{0}by=x\u{0}set=1\u{0}color=red\u{0}", "upstream=b\u{0}by=x\u{0}set=1\u{0}down=yes\u{0}",
+            "upstream=b\u{0}by=x\u{0}set=1\u{0}host=b\u{0}",
+            "upstream=b\u{0}by=x\u{0}set=1\u{0}host=b\u{0}addresses=\u{0}",
+            "upstream=b\u{0}by=x\u{0}set=1\u{0}host=b\u{0}addresses=::1 x\u{0}",
+            "upstream=b\u{0}by=x\u{0}set=1\u{0}host=b\u{0}addresses=::1\u{0}fault=1 x\u{0}",
+            "upstream=b\u{0}by=x\u{0}set=1\u{0}host=b\u{0}fault=x y\u{0}",
+            "upstream=b\u{0}by=x\u{0}set=1\u{0}addresses=::1\u{0}",
             "upstream=b\u{0}set=1\u{0}", "by=x\u{0}set=1\u{0}", "upstream\u{0}by=x\u{0}set=1\u{0}",
         ])
     func noChange(text: String) {

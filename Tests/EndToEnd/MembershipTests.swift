@@ -127,6 +127,7 @@ struct MembershipTests {
             let before = try api.servers()
             let bodies = [
                 ("{\"server\":\"127.0.0.1\"}", 400, "UpstreamBadAddress"),
+                ("{\"server\":\"no such host:1\"}", 400, "UpstreamBadAddress"),
                 ("{\"server\":\"127.0.0.1:1\",\"weight\":0}", 400, "UpstreamBadWeight"),
                 ("{\"server\":\"127.0.0.1:1\",\"fail_timeout\":\"soon\"}", 400, "UpstreamConfFormatError"),
                 ("{\"server\":\"127.0.0.1:1; } server { listen 1\"}", 400, "UpstreamBadAddress"),
@@ -142,6 +143,30 @@ struct MembershipTests {
             #expect(try api.servers() == before)
             try Self.knock(ports[0], 4)
             #expect(broker.connectionCount == 4)
+        }
+    }
+
+    @Test("a server that is added by its name has the name's addresses, and keeps them over the next changes")
+    func byName() async throws {
+        let first = try NullBroker()
+        let second = try NullBroker()
+        let ports = try PortRegistry.take(count: 2)
+        let stream = """
+            upstream brokers { zone brokers; server \(first.endpoint.text); }
+            server { listen 127.0.0.1:\(ports[0]); proxy_pass brokers; }
+            """
+        try await withWeir(main: ServersAPI.main(ports[1]), stream: stream, workers: 2) { weir in
+            let api = ServersAPI(endpoint: .ipv4(ports[1]), upstream: "brokers")
+            let name = second.endpoint.text.replacing("127.0.0.1", with: "localhost")
+            let answer = try api.call("POST", nil, "{\"server\":\"\(name)\"}")
+            #expect(answer.status == 201 && answer.text.contains("\"host\":\"\(name)\""), "\(answer.text)")
+            let id = try #require(api.servers().first { $0.server == second.endpoint.text }?.id)
+            #expect(try api.call("PATCH", api.servers()[0].id, "{\"down\":true}").status == 200)
+            try Self.knock(ports[0])
+            #expect(first.connectionCount == 0 && second.connectionCount == 24)
+            #expect(try api.call("PATCH", id, "{\"server\":\"\(first.endpoint.text)\"}").status == 200)
+            try Self.knock(ports[0])
+            #expect(first.connectionCount == 24 && second.connectionCount == 24)
         }
     }
 

@@ -22,15 +22,21 @@ package final class LinkControl: AdminControl {
     private static let changePatience = Duration.seconds(75)
 
     private let link: AdminLink
+    private let names: NameResolver
     private let patience: Duration
     private let state = Mutex(State())
 
-    init(link: AdminLink, patience: Duration = LinkControl.changePatience) {
+    init(link: AdminLink, names: NameResolver = NameResolver(), patience: Duration = LinkControl.changePatience) {
         self.link = link
+        self.names = names
         self.patience = patience
     }
 
     package func change(_ change: MembershipChange) async throws(AdminRefusal) -> [Int] {
+        var change = change
+        if let host = change.hostName {
+            change.name = ResolvedName(host: host, answer: await names.addresses(of: host))
+        }
         guard let text = change.text else {
             throw AdminRefusal(.format, "the change is longer than a message, or holds a NUL")
         }

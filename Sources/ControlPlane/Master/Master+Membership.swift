@@ -3,7 +3,8 @@
 // Changes of servers at run time, asked for by the admin process. A change is a reload without reading: the bundle in
 // use with other `server` directives for one group goes through the same talk, so that it is in all workers or in none
 // when it is answered. With `state FILE` those directives are also the file's new content; without, they go with the
-// next HUP, which reads what the configuration says.
+// next HUP, which reads what the configuration says. The admin process has resolved a new host name before it asks, so
+// that nothing here waits for a resolver.
 //
 //   asked ──► queue ──► makeChange ──► (talk) ──► adopt: state file ──► finishChange: changed
 //                           └────────────┴──────────────────────────► refuseChange: changeRefused
@@ -89,7 +90,7 @@ extension Master {
         guard let options = ConfigurationOptions(bundle: bundle) else {
             throw AdminRefusal(.failed, "the bundle in use lacks facts")
         }
-        var source = RecordingSource(ChangedSource(bundle: bundle), bundle: bundle)
+        var source = RecordingSource(ChangedSource(known: BundleSource(bundle), name: change.name), bundle: bundle)
         var pace = WorkPace()
         let outcome = ConfigurationBuilder.buildAll(&source, options: options) { pace.pause() }
         guard let configuration = outcome.configuration else {
@@ -208,20 +209,19 @@ extension Bundle {
     }
 }
 
-/// All that was read stays as it was; only a host name that is new is asked for.
+/// All that was read stays as it was; the one host name that may be new was resolved by who asks.
 private struct ChangedSource: ConfigurationSource {
     let known: BundleSource
-    var system = SystemSource()
-
-    init(bundle: Bundle) { known = BundleSource(bundle) }
+    let name: ResolvedName?
 
     func file(_ path: String) -> Result<[UInt8], SourceFault> { known.file(path) }
     func secret(_ path: String) -> Result<[UInt8], SourceFault> { known.secret(path) }
     func expand(_ mask: String) -> Result<[String], SourceFault> { known.expand(mask) }
 
-    mutating func addresses(of host: String) -> Result<[IPAddress], SourceFault> {
-        if case .success(let addresses) = known.addresses(of: host) { return .success(addresses) }
-        return system.addresses(of: host)
+    func addresses(of host: String) -> Result<[IPAddress], SourceFault> {
+        let answer = known.addresses(of: host)
+        guard case .failure = answer, let name, name.host == host else { return answer }
+        return name.answer
     }
 }
 

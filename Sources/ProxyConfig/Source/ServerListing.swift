@@ -61,6 +61,14 @@ extension ServerListing.Line {
     /// What is as it is without saying so is not said.
     package var text: String { "server " + words.map(\.text).joined(separator: " ") + ";" }
 
+    /// The host name in it that has to be resolved; nil: an address, a path, or what the parser will refuse.
+    package var hostName: String? {
+        guard let address = try? AddressText.parse(Array(server.utf8), isListen: false), address.ports != nil,
+            case .name(let host) = address.host
+        else { return nil }
+        return host
+    }
+
     /// The word in which a diagnostic's column lies; columns count bytes from 1.
     package func word(atColumn column: Int) -> String? {
         var start = "server ".utf8.count + 1
