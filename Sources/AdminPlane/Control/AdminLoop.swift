@@ -54,9 +54,11 @@ package struct AdminLoop: ~Copyable {
             guard let bundle = descriptor.take() else { break }
             prepared = AdminPreparation(generation: message.generation, bundle: bundle)
         case .log:
-            if let number = descriptor.take()?.release() { preparation?.add(log: number, at: Int(message.index)) }
+            guard let preparation, let file = descriptor.take() else { break }
+            preparation.add(log: file.release(), at: Int(message.index))
         case .listener:
-            if let number = descriptor.take()?.release() { preparation?.add(socket: number, at: Int(message.index)) }
+            guard let preparation, let socket = descriptor.take() else { break }
+            preparation.add(socket: socket.release(), at: Int(message.index))
         case .build: if let preparation { build(preparation) }
         case .commit: if let preparation, preparation.built != nil { await commit(preparation) }
         case .abort: if preparation != nil { prepared = nil }
