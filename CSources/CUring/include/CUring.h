@@ -47,8 +47,8 @@ uint32_t cu_overflows(const struct cu_ring *ring);
 /// Adds up to `count` buffers that did not exist; returns how many were added (0 at capacity).
 uint32_t cu_grow_buffers(struct cu_ring *ring, uint32_t count);
 
-/// Ends a wait at `at_ns` of CLOCK_MONOTONIC, or before. An alarm that is set stays until it rings, so that a wait needs
-/// no timer of its own; to ask for the same or a later time again does nothing. An earlier time moves it.
+/// Ends a wait at `at_ns` of CLOCK_MONOTONIC, or before. An alarm that is set stays until it rings, so that a wait
+/// needs no timer of its own; to ask for the same or a later time again does nothing. An earlier time moves it.
 int32_t cu_set_alarm(struct cu_ring *ring, uint64_t at_ns);
 
 /// Submits what is queued and waits for a completion, not counting those of quiet and linked sends, which are there at
