@@ -76,8 +76,8 @@ struct MembershipTests {
             upstream brokers { zone brokers; server \(brokers[0].endpoint.text); server \(brokers[1].endpoint.text); }
             server { listen 127.0.0.1:\(ports[0]); mqtt_preread on; proxy_pass brokers; }
             """
-        try await withWeir(main: Self.main(ports[1]), stream: stream, workers: 4) { weir in
-            let api = API(endpoint: .ipv4(ports[1]), upstream: "brokers")
+        try await withWeir(main: ServersAPI.main(ports[1]), stream: stream, workers: 4) { weir in
+            let api = ServersAPI(endpoint: .ipv4(ports[1]), upstream: "brokers")
             let ids = try api.servers().map(\.id)
             /// New sessions until every worker has had one; how many each broker got.
             func spread() throws -> [Int] {
