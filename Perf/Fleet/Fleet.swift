@@ -77,7 +77,7 @@ package final class Fleet {
 
     enum Received { case bytes(Int), nothing, ended, failed(Errno) }
 
-    static let descriptorsMax = 24_000
+    static let descriptorsMax = 20_000
     static let receivedBytesMax = 256 * 1024
 
     package internal(set) var tally = Tally()

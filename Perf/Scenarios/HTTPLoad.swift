@@ -78,7 +78,7 @@ private final class HTTPConnection {
 
     /// The length of the answer's body. Anything but 200 is a fault.
     func ask(_ target: String) throws -> Int {
-        let request = "GET \(target) HTTP/1.1\r\nHost: weir\r\n\r\n"
+        let request = "GET \(target) HTTP/1.1\r\nHost: \(Place.address.text):\(Place.adminPort)\r\n\r\n"
         guard try Sockets.send(socket, Array(request.utf8)[...]) == request.utf8.count else {
             throw RunFault(description: "a request does not fit")
         }

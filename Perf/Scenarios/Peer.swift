@@ -60,9 +60,9 @@ struct PeerConfiguration {
         var lines: [String] = []
         if !isWeir { lines.append("load_module /usr/lib/nginx/modules/ngx_stream_module.so;") }
         lines += [
-            "daemon off;", "worker_processes 1;", "worker_rlimit_nofile \(hasAdmin ? 24_000 : 20_000);",
+            "daemon off;", "worker_processes 1;", "worker_rlimit_nofile 20000;",
             "pid \(folder)/\(peer.rawValue).pid;", "error_log \(folder)/error.log warn;",
-            "events { worker_connections \(hasAdmin ? 23_900 : 19_900); }",
+            "events { worker_connections 19900; }",
         ]
         if hasAdmin {
             lines.append(

@@ -23,7 +23,8 @@ struct Settings: Sendable {
     var reloadMessagesPerSecond = 4000.0
     /// Opened before each reload: sessions that hold their generation.
     var reloadFurtherSessions = 25
-    var adminSessionCount = 10_000
+    /// Two descriptors each, at the worker as at the fleet.
+    var adminSessionCount = 9_500
     /// Of eight servers each, beside the one that is measured.
     var adminGroups = 37
     var adminMessagesPerSecond = 4000.0
