@@ -109,7 +109,8 @@ struct MembershipTests {
             #expect(try spread()[2] > 0)
             #expect(try api.call("DELETE", ids[0]).status == 200)
             let removed = try spread()
-            #expect(removed[0] == 0 && removed[1] == removed[2])
+            // Not equal: the turns that the weight of 5 was owed are still being paid back.
+            #expect(removed[0] == 0 && removed[1] > 0 && removed[2] > 0)
         }
     }
 
