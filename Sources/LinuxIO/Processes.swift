@@ -100,6 +100,9 @@ package enum Processes {
         _ = try answer { setpriority(Int32(PRIO_PROCESS.rawValue), 0, Int32(clamping: value)) }
     }
 
+    /// Whoever waits for this processor has it first; returns at once where nobody does.
+    package static func giveWay() { _ = sched_yield() }
+
     /// This process has a processor only while nothing else wants it (SCHED_IDLE), and gives it back at once.
     package static func runWhenIdle() throws(Errno) {
         let idle: Int32 = 5  // SCHED_IDLE (linux/sched.h), which glibc shows to _GNU_SOURCE alone

@@ -3,6 +3,7 @@
 // nginx's endpoints about stream that show figures: server_zones, upstreams, and those that Weir has nothing for yet.
 
 import HTTPTypes
+import LinuxIO
 import ProxyConfig
 import SharedState
 
@@ -96,6 +97,7 @@ extension APIHandler {
             configuration.upstreams.filter(\.isExplicit).map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         for report in context.region.groupReports() {
             guard let upstream = upstreams[report.name] else { continue }
+            Processes.giveWay()
             figures[report.name] = UpstreamFigures(report, upstream, since: present, version: version)
         }
         return .collection(figures)

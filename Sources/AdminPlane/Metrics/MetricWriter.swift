@@ -5,6 +5,7 @@
 // 1. A family comes once, with all its samples behind its head (both formats demand it).
 // 2. Counts are told whole, to the last digit; times in seconds, whatever the region counts them in.
 
+import LinuxIO
 import SharedState
 import Vocabulary
 
@@ -87,6 +88,8 @@ package struct MetricWriter {
     // MARK: Lines
 
     private mutating func writeHead(_ metric: Metric) {
+        // A scrape takes milliseconds; a worker that waits for this processor does not wait that long.
+        Processes.giveWay()
         let name = format == .openMetrics ? metric.familyName : metric.rawValue
         text.append(utf8: "# HELP ")
         text.append(text: name)
